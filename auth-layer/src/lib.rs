@@ -1,0 +1,2 @@
+//! Server half.
+#![cfg_attr(docsrs, feature(doc_cfg))]

@@ -1,0 +1,1 @@
+//! Programs to start from; see `Cargo.toml` for the list.

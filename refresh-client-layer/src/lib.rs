@@ -1,0 +1,2 @@
+//! Client half.
+#![cfg_attr(docsrs, feature(doc_cfg))]
