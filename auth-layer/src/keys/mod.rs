@@ -1,0 +1,17 @@
+//! Keys, each prepared once for exactly one algorithm.
+
+mod algorithm;
+mod error;
+mod jwk;
+mod set;
+mod signing;
+mod verifying;
+
+pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use error::{KeyError, KeyErrorKind};
+pub use set::KeySet;
+pub use signing::{SigningKey, SigningKeys};
+pub use verifying::VerifyingKey;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,5 @@
+mod key;
+mod ring;
+
+pub use key::SigningKey;
+pub use ring::SigningKeys;

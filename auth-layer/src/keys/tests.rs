@@ -1,0 +1,174 @@
+use super::*;
+
+fn keys() -> impl Iterator<Item = (Algorithm, SigningKey)> {
+    Algorithm::ALL
+        .into_iter()
+        .map(|it| (it, SigningKey::generate(it).unwrap()))
+}
+
+fn check(set: &KeySet, algorithm: Algorithm, token: &str) -> set::SignatureCheck {
+    use base64::Engine as _;
+    let (message, signature) = token.rsplit_once('.').unwrap();
+    let signature = base64::prelude::BASE64_URL_SAFE_NO_PAD
+        .decode(signature)
+        .unwrap();
+    set.verify(None, algorithm, message.as_bytes(), &signature)
+}
+
+#[test]
+fn every_algorithm_signs_what_only_its_own_key_verifies() {
+    for (algorithm, key) in keys() {
+        let token = key.sign(&serde_json::json!({ "sub": "a" })).unwrap();
+        let mine = KeySet::from(key.verifying());
+        assert_eq!(
+            check(&mine, algorithm, &token),
+            set::SignatureCheck::Good,
+            "{algorithm}"
+        );
+        let other = KeySet::from(SigningKey::generate(algorithm).unwrap().verifying());
+        assert_eq!(
+            check(&other, algorithm, &token),
+            set::SignatureCheck::Bad,
+            "{algorithm}"
+        );
+    }
+}
+
+#[test]
+fn a_rotation_keeps_the_old_key_and_publishes_the_new_one_before_it_signs() {
+    let keys = SigningKeys::new(SigningKey::generate(Algorithm::ES256).unwrap());
+    let set = keys.key_set();
+    let old = keys.sign(&serde_json::json!({})).unwrap();
+    let next = SigningKey::generate(Algorithm::ES256).unwrap();
+    let early = next.sign(&serde_json::json!({})).unwrap();
+    keys.announce(next);
+    assert_eq!(
+        check(&set, Algorithm::ES256, &early),
+        set::SignatureCheck::Good
+    );
+    assert!(keys.rotate());
+    assert_eq!(
+        check(&set, Algorithm::ES256, &old),
+        set::SignatureCheck::Good
+    );
+    assert!(!keys.rotate());
+}
+
+#[test]
+fn a_published_set_has_the_public_members_and_no_other() {
+    for (algorithm, key) in keys() {
+        let keys = SigningKeys::new(key);
+        let document: serde_json::Value = serde_json::from_str(&keys.jwks()).unwrap();
+        for jwk in document["keys"].as_array().unwrap() {
+            assert!(
+                VerifyingKey::from_jwk(&jwk.to_string()).is_ok(),
+                "{algorithm}"
+            );
+            for private in ["d", "p", "q", "k", "dp", "dq", "qi"] {
+                assert!(
+                    jwk.get(private).is_none(),
+                    "{algorithm} publishes {private}"
+                );
+            }
+        }
+    }
+}
+
+/// RFC 8037 A.3.
+#[test]
+fn the_name_of_a_key_is_its_thumbprint() {
+    let pem = "-----BEGIN PRIVATE KEY-----\n\
+               MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
+               -----END PRIVATE KEY-----\n";
+    let key = SigningKey::from_pem(Algorithm::EdDSA, pem).unwrap();
+    assert_eq!(
+        key.kid(),
+        Some("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k")
+    );
+}
+
+fn refused(result: Result<VerifyingKey, KeyError>) -> KeyErrorKind {
+    result.map(drop).expect_err("the key was accepted").kind()
+}
+
+#[test]
+fn a_short_secret_or_a_public_key_is_no_secret() {
+    let secret = |bytes: &[u8]| VerifyingKey::from_secret(Algorithm::HS256, bytes);
+    assert_eq!(refused(secret(&[7; 31])), KeyErrorKind::SecretTooShort);
+    assert!(secret(&[7; 32]).is_ok());
+    let jwk = SigningKeys::new(SigningKey::generate(Algorithm::ES256).unwrap()).jwks();
+    let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
+    let der = aws_der();
+    for public in [
+        jwk.as_bytes(),
+        pem.as_bytes(),
+        &der,
+        b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA",
+    ] {
+        assert_eq!(refused(secret(public)), KeyErrorKind::PublicKeyAsSecret);
+    }
+}
+
+fn aws_der() -> Vec<u8> {
+    use aws_lc_rs::encoding::AsDer as _;
+    use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+    let pair = Ed25519KeyPair::generate().unwrap();
+    pair.public_key().as_der().unwrap().as_ref().to_vec()
+}
+
+#[test]
+fn a_key_of_another_kind_curve_or_use_is_refused() {
+    let jwk =
+        |algorithm: Algorithm, json: &str| refused(VerifyingKey::from_jwk_as(algorithm, json));
+    let okp = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    assert!(VerifyingKey::from_jwk(okp).is_ok());
+    assert_eq!(jwk(Algorithm::ES256, okp), KeyErrorKind::WrongAlgorithm);
+    assert_eq!(
+        jwk(
+            Algorithm::EdDSA,
+            &okp.replace("OKP\"", "OKP\",\"use\":\"enc\"")
+        ),
+        KeyErrorKind::NotForVerifying
+    );
+    assert_eq!(
+        jwk(
+            Algorithm::EdDSA,
+            &okp.replace("OKP\"", "OKP\",\"key_ops\":[\"sign\"]")
+        ),
+        KeyErrorKind::NotForVerifying
+    );
+    assert_eq!(
+        jwk(Algorithm::EdDSA, &okp.replace("Ed25519", "X25519")),
+        KeyErrorKind::Unsupported
+    );
+    assert_eq!(
+        jwk(Algorithm::RS256, r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#),
+        KeyErrorKind::WeakRsa
+    );
+    assert_eq!(
+        refused(VerifyingKey::from_jwk(
+            r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#
+        )),
+        KeyErrorKind::AmbiguousAlgorithm
+    );
+    let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
+    assert!(VerifyingKey::from_ed25519_pem(pem).is_ok());
+    assert_eq!(
+        refused(VerifyingKey::from_pem(Algorithm::ES256, pem)),
+        KeyErrorKind::Malformed
+    );
+}
+
+#[test]
+fn a_key_shows_neither_its_secret_nor_its_private_half() {
+    let key = SigningKey::from_secret(Algorithm::HS256, &[0x41; 32]).unwrap();
+    let shown = format!(
+        "{key:?} {:?} {:?}",
+        key.verifying(),
+        SigningKeys::new(key.clone())
+    );
+    assert!(
+        !shown.contains("AAAA") && !shown.contains("65, 65"),
+        "{shown}"
+    );
+}
