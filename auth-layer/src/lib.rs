@@ -1,12 +1,17 @@
 //! Server half.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod claims;
 pub mod clock;
+mod json;
 pub mod keys;
 pub mod revocation;
 pub mod scope;
+pub mod verify;
 
+pub use claims::{Claims, NoCustomClaims};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use keys::{Algorithm, KeySet, SigningKey, SigningKeys, VerifyingKey};
 pub use revocation::Revocations;
 pub use scope::Scopes;
+pub use verify::{Verifier, Verify, VerifyError};

@@ -10,6 +10,7 @@ mod verifying;
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use error::{KeyError, KeyErrorKind};
 pub use set::KeySet;
+pub(crate) use set::SignatureCheck;
 pub use signing::{SigningKey, SigningKeys};
 pub use verifying::VerifyingKey;
 

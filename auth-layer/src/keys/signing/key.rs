@@ -33,7 +33,7 @@ struct Inner {
 
 enum Signer {
     Hmac {
-        key: hmac::Key,
+        key: Box<hmac::Key>,
         secret: Zeroizing<Vec<u8>>,
     },
     Rsa(Box<RsaKeyPair>, &'static dyn RsaEncoding),
@@ -97,7 +97,7 @@ impl SigningKey {
     /// # Errors
     /// As [`VerifyingKey::from_secret`].
     pub fn from_secret(algorithm: Algorithm, secret: &[u8]) -> Result<Self, KeyError> {
-        let key = hmac::Key::new(hmac_algorithm(algorithm)?, secret);
+        let key = Box::new(hmac::Key::new(hmac_algorithm(algorithm)?, secret));
         let verifying = VerifyingKey::from_secret(algorithm, secret)?;
         let signer = Signer::Hmac {
             key,
