@@ -1,5 +1,6 @@
 //! What a verified access token says.
 
+use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 
@@ -103,6 +104,17 @@ impl<C> Claims<C> {
             subject: self.subject(),
             issued_at: self.issued_at(),
         }
+    }
+
+    /// Puts the claims where handlers find them, with and without your own.
+    pub(crate) fn insert_into(self, extensions: &mut http::Extensions)
+    where
+        C: Send + Sync + 'static,
+    {
+        if TypeId::of::<C>() != TypeId::of::<NoCustomClaims>() {
+            extensions.insert(self.registered());
+        }
+        extensions.insert(self);
     }
 
     /// Whether it is bound to a key that its bearer must prove to hold (`cnf`, RFC 7800).
