@@ -1,4 +1,5 @@
 //! The layer as HTTP clients and axum handlers see it.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod support;
 

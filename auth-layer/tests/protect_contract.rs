@@ -1,4 +1,5 @@
 //! The layer as the services around it see it: readiness, bodies, futures.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod support;
 

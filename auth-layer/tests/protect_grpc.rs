@@ -1,4 +1,5 @@
 //! The layer as a gRPC client sees it, HTTP/2 frame by frame.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod support;
 

@@ -17,7 +17,7 @@ pub(crate) struct Authority {
 impl Authority {
     pub(crate) fn new() -> Self {
         Self {
-            key: SigningKey::generate(Algorithm::EdDSA).unwrap(),
+            key: SigningKey::generate(Algorithm::EdDSA).expect("a key"),
             clock: ManualClock::at(Timestamp::from_secs(NOW)),
             revocations: Revocations::new(Duration::from_secs(900)),
         }
@@ -31,7 +31,7 @@ impl Authority {
             .clock(self.clock.clone())
             .revocations(self.revocations.clone())
             .build()
-            .unwrap()
+            .expect("a verifier")
     }
 
     /// A token for a minute.
@@ -48,9 +48,9 @@ impl Authority {
             "iat": NOW,
             "exp": NOW + 60,
         });
-        for (name, value) in more.as_object().unwrap() {
+        for (name, value) in more.as_object().expect("an object") {
             claims[name] = value.clone();
         }
-        self.key.sign(&claims).unwrap()
+        self.key.sign(&claims).expect("a token")
     }
 }
