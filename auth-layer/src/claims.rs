@@ -9,7 +9,6 @@ use serde::{Deserialize, Deserializer};
 
 use crate::clock::Timestamp;
 use crate::json::{self, Members};
-use crate::revocation::TokenIdentity;
 use crate::scope::Scopes;
 
 /// The claims of an access token that a verifier accepted, and your own claims `C` beside them.
@@ -93,16 +92,6 @@ impl<C> Claims<C> {
         Claims {
             registered: self.registered.clone(),
             custom: Arc::new(NoCustomClaims),
-        }
-    }
-
-    /// What revocations go by.
-    pub fn identity(&self) -> TokenIdentity<'_> {
-        TokenIdentity {
-            session: self.session_id(),
-            token: self.token_id(),
-            subject: self.subject(),
-            issued_at: self.issued_at(),
         }
     }
 

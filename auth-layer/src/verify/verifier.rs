@@ -80,7 +80,7 @@ impl<C: DeserializeOwned> Verifier<C> {
         if this
             .revocations
             .as_ref()
-            .is_some_and(|it| it.is_revoked(&claims.identity()))
+            .is_some_and(|it| it.is_revoked(&claims))
         {
             return Err(VerifyErrorKind::Revoked);
         }

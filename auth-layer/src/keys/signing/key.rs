@@ -34,6 +34,7 @@ struct Inner {
 enum Signer {
     Hmac {
         key: Box<hmac::Key>,
+        #[cfg(feature = "issue")]
         secret: Zeroizing<Vec<u8>>,
     },
     Rsa(Box<RsaKeyPair>, &'static dyn RsaEncoding),
@@ -101,6 +102,7 @@ impl SigningKey {
         let verifying = VerifyingKey::from_secret(algorithm, secret)?;
         let signer = Signer::Hmac {
             key,
+            #[cfg(feature = "issue")]
             secret: Zeroizing::new(secret.to_vec()),
         };
         Ok(Self(Arc::new(Inner {
@@ -150,6 +152,7 @@ impl SigningKey {
         self.0.jwk.as_ref()
     }
 
+    #[cfg(feature = "issue")]
     pub(super) fn has_secret(&self, other: &[u8]) -> bool {
         matches!(&self.0.signer, Signer::Hmac { secret, .. } if **secret == other)
     }
