@@ -1,5 +1,23 @@
 //! What several of the programs need and none is about.
 
+use std::error::Error;
+use std::process::ExitCode;
+
+/// Ends the program: an error is a sentence on standard error and exit code 1.
+pub fn report(result: Result<(), Box<dyn Error>>) -> ExitCode {
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    eprint!("error: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprint!(": {error}");
+        cause = error.source();
+    }
+    eprintln!();
+    ExitCode::FAILURE
+}
+
 /// Ends when the process is asked to stop, by SIGTERM or Ctrl-C.
 pub async fn terminated() {
     use tokio::signal::unix::{SignalKind, signal};
