@@ -1,1 +1,47 @@
-//! Programs to start from; see `Cargo.toml` for the list.
+//! What several of the programs need and none is about.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+/// Ends the program: an error is a sentence on standard error and exit code 1.
+pub fn report(result: Result<(), Box<dyn Error>>) -> ExitCode {
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    eprint!("error: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprint!(": {error}");
+        cause = error.source();
+    }
+    eprintln!();
+    ExitCode::FAILURE
+}
+
+/// Ends when the process is asked to stop, by SIGTERM or Ctrl-C.
+pub async fn terminated() {
+    use tokio::signal::unix::{SignalKind, signal};
+    // Without the signal the process just runs on, as it would without this function.
+    let Ok(mut term) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+/// The bytes that `digits` write in hexadecimal.
+pub fn unhex(digits: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = digits
+        .chars()
+        .map(|it| it.to_digit(16).and_then(|it| u8::try_from(it).ok()))
+        .collect();
+    let digits = digits.filter(|it| it.len() % 2 == 0)?;
+    Some(
+        digits
+            .chunks(2)
+            .map(|pair| pair[0] << 4 | pair[1])
+            .collect(),
+    )
+}

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use crate::claims::Claims;
 use crate::clock::Timestamp;
 
 /// A bounded set of revoked sessions, tokens and subjects; clones share it.
@@ -15,11 +16,11 @@ use crate::clock::Timestamp;
 ///
 /// ```
 /// use std::time::Duration;
-/// use auth_layer::{Revocations, Timestamp, revocation::TokenIdentity};
+/// use auth_layer::{Clock as _, Revocations, SystemClock, Verifier};
 ///
 /// let revocations = Revocations::new(Duration::from_secs(15 * 60));
-/// revocations.revoke_session("Zm9v", Timestamp::from_secs(1_000));
-/// assert!(revocations.is_revoked(&TokenIdentity { session: Some("Zm9v"), ..Default::default() }));
+/// let verifier = Verifier::builder().revocations(revocations.clone());
+/// revocations.revoke_session("Zm9v", SystemClock.now());
 /// ```
 #[derive(Clone, Debug)]
 pub struct Revocations(Arc<Shared>);
@@ -72,33 +73,16 @@ impl Revocations {
         });
     }
 
-    /// Whether a token with these claims was revoked.
-    pub fn is_revoked(&self, token: &TokenIdentity<'_>) -> bool {
+    /// Whether the token of these claims was revoked.
+    pub fn is_revoked<C>(&self, claims: &Claims<C>) -> bool {
         self.0.any.load(Ordering::Acquire)
             && self
                 .0
                 .entries
                 .read()
                 .unwrap_or_else(PoisonError::into_inner)
-                .kill(token)
+                .kill(claims)
     }
-}
-
-/// The claims that [`Revocations`] goes by.
-#[derive(Clone, Copy, Debug, Default)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "callers spell it out, with `..Default::default()`"
-)]
-pub struct TokenIdentity<'a> {
-    /// The session, `sid`.
-    pub session: Option<&'a str>,
-    /// The token, `jti`.
-    pub token: Option<&'a str>,
-    /// The subject, `sub`.
-    pub subject: Option<&'a str>,
-    /// When it was issued, `iat`.
-    pub issued_at: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -145,14 +129,16 @@ struct Entries {
 }
 
 impl Entries {
-    fn kill(&self, token: &TokenIdentity<'_>) -> bool {
-        let older = |than: Timestamp| token.issued_at.is_none_or(|issued| issued < than);
-        token
-            .session
+    fn kill<C>(&self, claims: &Claims<C>) -> bool {
+        let older = |than: Timestamp| claims.issued_at().is_none_or(|issued| issued < than);
+        claims
+            .session_id()
             .is_some_and(|sid| self.sessions.contains_key(sid))
-            || token.token.is_some_and(|jti| self.tokens.contains_key(jti))
-            || token
-                .subject
+            || claims
+                .token_id()
+                .is_some_and(|jti| self.tokens.contains_key(jti))
+            || claims
+                .subject()
                 .and_then(|sub| self.subjects.get(sub))
                 .is_some_and(|it| older(it.0))
             || self.all_before.is_some_and(older)
@@ -179,13 +165,12 @@ mod tests {
         Revocations::bounded(Duration::from_secs(60), capacity)
     }
 
-    fn session(sid: &str, issued_at: i64) -> TokenIdentity<'_> {
-        let issued_at = Some(Timestamp::from_secs(issued_at));
-        TokenIdentity {
-            session: Some(sid),
-            issued_at,
-            ..TokenIdentity::default()
-        }
+    fn claims(json: &str) -> Claims {
+        Claims::read(json.as_bytes()).unwrap()
+    }
+
+    fn session(sid: &str, issued_at: i64) -> Claims {
+        claims(&format!(r#"{{"sid":"{sid}","iat":{issued_at}}}"#))
     }
 
     #[test]
@@ -194,25 +179,22 @@ mod tests {
         set.revoke_session("s", NOW);
         set.revoke_token("t", NOW);
         set.revoke_subject("u", NOW, NOW);
-        assert!(set.is_revoked(&session("s", 0)));
-        assert!(!set.is_revoked(&session("t", 0)));
-        let token = TokenIdentity {
-            token: Some("t"),
-            ..TokenIdentity::default()
-        };
-        assert!(set.is_revoked(&token));
-        let subject = |issued_at| TokenIdentity {
-            subject: Some("u"),
-            issued_at,
-            ..token
-        };
-        let subject = |issued_at| TokenIdentity {
-            token: None,
-            ..subject(issued_at)
-        };
-        assert!(set.is_revoked(&subject(Some(Timestamp::from_secs(999)))));
-        assert!(set.is_revoked(&subject(None)));
-        assert!(!set.is_revoked(&subject(Some(NOW))));
+        for dead in [
+            r#"{"sid":"s"}"#,
+            r#"{"jti":"t"}"#,
+            r#"{"sub":"u","iat":999}"#,
+            r#"{"sub":"u"}"#,
+        ] {
+            assert!(set.is_revoked(&claims(dead)), "{dead}");
+        }
+        for alive in [
+            r#"{"sid":"t"}"#,
+            r#"{"jti":"s"}"#,
+            r#"{"sub":"u","iat":1000}"#,
+            "{}",
+        ] {
+            assert!(!set.is_revoked(&claims(alive)), "{alive}");
+        }
     }
 
     #[test]

@@ -172,3 +172,29 @@ fn a_key_shows_neither_its_secret_nor_its_private_half() {
         "{shown}"
     );
 }
+
+#[test]
+fn one_odd_key_does_not_spoil_a_set() {
+    let rsa = SigningKeys::new(SigningKey::generate(Algorithm::RS256).unwrap()).jwks();
+    let mut document: serde_json::Value = serde_json::from_str(&rsa).unwrap();
+    document["keys"][0].as_object_mut().unwrap().remove("alg");
+    let keys = document["keys"].as_array_mut().unwrap();
+    for odd in [
+        serde_json::json!({ "kty": "OKP", "crv": "X25519", "x": "AA", "kid": "odd" }),
+        serde_json::json!({ "kty": "oct", "k": "AAAA" }),
+        serde_json::json!({ "kty": "PQ" }),
+        serde_json::json!(7),
+    ] {
+        keys.push(odd);
+    }
+    let set = Jwks::parse(&document.to_string()).unwrap();
+    assert_eq!(
+        set.keys().len(),
+        6,
+        "an RSA key that does not say its algorithm fits six"
+    );
+    assert_eq!(set.skipped().len(), 4);
+    assert_eq!(set.skipped()[0].kid(), Some("odd"));
+    assert_eq!(set.skipped()[0].error().kind(), KeyErrorKind::Unsupported);
+    assert!(Jwks::parse("[]").is_err());
+}

@@ -42,7 +42,7 @@ impl VerifyingKey {
         }
         Ok(Self::new(
             algorithm,
-            Material::Hmac(hmac::Key::new(hash, secret)),
+            Material::Hmac(Box::new(hmac::Key::new(hash, secret))),
         ))
     }
 
@@ -156,7 +156,7 @@ impl fmt::Debug for VerifyingKey {
 }
 
 enum Material {
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
     Public(ParsedPublicKey),
 }
 

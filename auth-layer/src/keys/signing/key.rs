@@ -32,10 +32,7 @@ struct Inner {
 }
 
 enum Signer {
-    Hmac {
-        key: hmac::Key,
-        secret: Zeroizing<Vec<u8>>,
-    },
+    Hmac(Box<hmac::Key>),
     Rsa(Box<RsaKeyPair>, &'static dyn RsaEncoding),
     Ec(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
@@ -97,12 +94,9 @@ impl SigningKey {
     /// # Errors
     /// As [`VerifyingKey::from_secret`].
     pub fn from_secret(algorithm: Algorithm, secret: &[u8]) -> Result<Self, KeyError> {
-        let key = hmac::Key::new(hmac_algorithm(algorithm)?, secret);
+        let key = Box::new(hmac::Key::new(hmac_algorithm(algorithm)?, secret));
         let verifying = VerifyingKey::from_secret(algorithm, secret)?;
-        let signer = Signer::Hmac {
-            key,
-            secret: Zeroizing::new(secret.to_vec()),
-        };
+        let signer = Signer::Hmac(key);
         Ok(Self(Arc::new(Inner {
             algorithm,
             signer,
@@ -150,8 +144,14 @@ impl SigningKey {
         self.0.jwk.as_ref()
     }
 
-    pub(super) fn has_secret(&self, other: &[u8]) -> bool {
-        matches!(&self.0.signer, Signer::Hmac { secret, .. } if **secret == other)
+    /// Whether it is the HMAC key of these bytes: both then sign alike.
+    #[cfg(feature = "issue")]
+    pub(super) fn has_secret(&self, secret: &[u8]) -> bool {
+        let Signer::Hmac(mine) = &self.0.signer else {
+            return false;
+        };
+        let other = hmac::Key::new(mine.algorithm(), secret);
+        hmac::verify(&other, b"probe", hmac::sign(mine, b"probe").as_ref()).is_ok()
     }
 
     fn asymmetric(algorithm: Algorithm, signer: Signer) -> Result<Self, KeyError> {
@@ -184,7 +184,7 @@ impl Signer {
         let random = system_random();
         let failed = |_| KeyErrorKind::Crypto;
         Ok(match self {
-            Self::Hmac { key, .. } => hmac::sign(key, message).as_ref().to_vec(),
+            Self::Hmac(key) => hmac::sign(key, message).as_ref().to_vec(),
             Self::Ed25519(pair) => pair.try_sign(message).map_err(failed)?.as_ref().to_vec(),
             Self::Ec(pair) => pair
                 .sign(&random, message)
@@ -205,7 +205,7 @@ impl Signer {
         let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
         let crv = algorithm.curve();
         match self {
-            Self::Hmac { .. } => Value::Null,
+            Self::Hmac(_) => Value::Null,
             Self::Ed25519(pair) => {
                 json!({ "crv": crv, "kty": "OKP", "x": encode(pair.public_key().as_ref()) })
             }

@@ -98,7 +98,7 @@ impl SigningKeys {
     }
 
     /// Whether one of the keys is an HMAC key of these bytes.
-    #[cfg_attr(not(feature = "issue"), expect(dead_code, reason = "the issuer asks"))]
+    #[cfg(feature = "issue")]
     pub(crate) fn shares_secret_with(&self, secret: &[u8]) -> bool {
         self.read(|ring| ring.keys().any(|it| it.has_secret(secret)))
     }

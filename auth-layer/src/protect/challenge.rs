@@ -1,0 +1,50 @@
+use std::fmt::Write as _;
+
+use http::HeaderValue;
+
+/// A `WWW-Authenticate` value of the `Bearer` scheme (RFC 6750 s3), parameter by parameter.
+#[derive(Debug)]
+pub(super) struct Challenge(String);
+
+impl Challenge {
+    pub(super) fn bearer() -> Self {
+        Self("Bearer".to_owned())
+    }
+
+    /// Adds `name="value"`; characters that RFC 9110 s5.6.4 wants escaped are, those that no header
+    /// can have are left out.
+    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+        let comma = if self.0.contains('=') { "," } else { "" };
+        // Writing to a string cannot fail.
+        let _ = write!(self.0, "{comma} {name}=\"");
+        for character in value.chars().filter(|it| matches!(it, ' '..='~')) {
+            if matches!(character, '"' | '\\') {
+                self.0.push('\\');
+            }
+            self.0.push(character);
+        }
+        self.0.push('"');
+        self
+    }
+
+    pub(super) fn into_value(self) -> HeaderValue {
+        // Only printable ASCII got in.
+        HeaderValue::from_str(&self.0).unwrap_or(HeaderValue::from_static("Bearer"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_break_out_of_the_quotes_is_escaped_or_left_out() {
+        let challenge = Challenge::bearer()
+            .with("realm", "a\"b\\c\r\nd")
+            .with("scope", "x y");
+        assert_eq!(
+            challenge.into_value(),
+            r#"Bearer realm="a\"b\\cd", scope="x y""#
+        );
+    }
+}

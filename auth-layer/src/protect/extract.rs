@@ -1,0 +1,215 @@
+use http::header::{AUTHORIZATION, COOKIE};
+use http::{HeaderMap, HeaderName};
+
+/// Where an access token may be.
+///
+/// A query parameter is not offered: addresses end up in logs and histories (RFC 9700 s4.3.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TokenSource {
+    /// `Authorization: Bearer <token>` (RFC 6750 s2.1).
+    Authorization,
+    /// The cookie of this name.
+    Cookie(String),
+    /// A header of this name whose whole value is the token.
+    Header(HeaderName),
+}
+
+/// What came of looking for a token.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Credential<'a> {
+    None,
+    Token(&'a str),
+    /// More than one, or one that is no text: RFC 6750 s3.1 calls both an invalid request.
+    Invalid,
+}
+
+pub(super) fn extract<'a>(headers: &'a HeaderMap, sources: &[TokenSource]) -> Credential<'a> {
+    let mut found = Credential::None;
+    for credential in sources.iter().map(|source| source.extract(headers)) {
+        found = match (found, credential) {
+            (Credential::None, other) | (other, Credential::None) => other,
+            _ => return Credential::Invalid,
+        };
+    }
+    found
+}
+
+/// Takes the token out of the request, so that nobody behind the layer sees it.
+pub(super) fn strip(headers: &mut HeaderMap, sources: &[TokenSource]) {
+    for source in sources {
+        match source {
+            TokenSource::Authorization => drop(headers.remove(AUTHORIZATION)),
+            TokenSource::Header(name) => drop(headers.remove(name)),
+            TokenSource::Cookie(name) => strip_cookie(headers, name),
+        }
+    }
+}
+
+/// Keeps the token out of `Debug` output and HPACK tables.
+pub(super) fn mark_sensitive(headers: &mut HeaderMap, sources: &[TokenSource]) {
+    for source in sources {
+        let name = match source {
+            TokenSource::Authorization => &AUTHORIZATION,
+            TokenSource::Header(name) => name,
+            TokenSource::Cookie(_) => &COOKIE,
+        };
+        if let http::header::Entry::Occupied(mut values) = headers.entry(name) {
+            values
+                .iter_mut()
+                .for_each(|value| value.set_sensitive(true));
+        }
+    }
+}
+
+impl TokenSource {
+    fn extract<'a>(&self, headers: &'a HeaderMap) -> Credential<'a> {
+        match self {
+            Self::Authorization => one(headers, &AUTHORIZATION, bearer),
+            Self::Header(name) => one(headers, name, Credential::Token),
+            Self::Cookie(name) => cookie(headers, name),
+        }
+    }
+}
+
+fn one<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+    read: impl FnOnce(&'a str) -> Credential<'a>,
+) -> Credential<'a> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Credential::None,
+        (Some(value), None) => value.to_str().map_or(Credential::Invalid, read),
+        (Some(_), Some(_)) => Credential::Invalid,
+    }
+}
+
+/// RFC 9110 s11.4; another scheme is no credential of ours.
+fn bearer(value: &str) -> Credential<'_> {
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    match scheme.eq_ignore_ascii_case("bearer") {
+        true => Credential::Token(token.trim_start_matches(' ')),
+        false => Credential::None,
+    }
+}
+
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Credential<'a> {
+    let values = headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let mut cookies = values
+        .flat_map(pairs)
+        .filter(|(it, _)| *it == name)
+        .map(|(_, value)| value);
+    match (cookies.next(), cookies.next()) {
+        (None, _) => Credential::None,
+        (Some(value), None) => Credential::Token(value),
+        (Some(_), Some(_)) => Credential::Invalid,
+    }
+}
+
+/// RFC 6265 s4.2.1.
+fn pairs(cookies: &str) -> impl Iterator<Item = (&str, &str)> {
+    cookies
+        .split(';')
+        .filter_map(|pair| pair.trim().split_once('='))
+}
+
+fn strip_cookie(headers: &mut HeaderMap, name: &str) {
+    let http::header::Entry::Occupied(mut values) = headers.entry(COOKIE) else {
+        return;
+    };
+    for value in values.iter_mut() {
+        let Ok(text) = value.to_str() else { continue };
+        let is_other = |pair: &&str| pair.trim().split_once('=').is_none_or(|(it, _)| it != name);
+        let others: Vec<_> = text.split(';').filter(is_other).map(str::trim).collect();
+        if let Ok(others) = others.join("; ").parse() {
+            *value = others;
+        }
+    }
+    if values.iter().all(|value| value.is_empty()) {
+        values.remove();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    fn all() -> [TokenSource; 3] {
+        let header = TokenSource::Header(HeaderName::from_static("x-token"));
+        [
+            TokenSource::Authorization,
+            TokenSource::Cookie("t".into()),
+            header,
+        ]
+    }
+
+    #[test]
+    fn a_token_is_found_at_each_place_whatever_the_case_of_the_scheme() {
+        for pair in [
+            ("authorization", "bEARER  abc"),
+            ("cookie", "a=b; t=abc;c"),
+            ("x-token", "abc"),
+        ] {
+            assert_eq!(
+                extract(&headers(&[pair]), &all()),
+                Credential::Token("abc"),
+                "{pair:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn another_scheme_or_cookie_is_no_credential() {
+        for pair in [
+            ("authorization", "Basic YTpi"),
+            ("cookie", "tt=1; at=2"),
+            ("host", "a"),
+        ] {
+            assert_eq!(
+                extract(&headers(&[pair]), &all()),
+                Credential::None,
+                "{pair:?}"
+            );
+        }
+        assert_eq!(
+            extract(&headers(&[("cookie", "t=a")]), &all()[..1]),
+            Credential::None
+        );
+    }
+
+    #[test]
+    fn two_credentials_are_invalid_wherever_they_are() {
+        for pairs in [
+            [("authorization", "Bearer a"), ("authorization", "Bearer a")],
+            [("authorization", "Bearer a"), ("authorization", "Basic a")],
+            [("authorization", "Bearer a"), ("cookie", "t=a")],
+            [("cookie", "t=a"), ("cookie", "t=b")],
+        ] {
+            assert_eq!(
+                extract(&headers(&pairs), &all()),
+                Credential::Invalid,
+                "{pairs:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_stripped_request_keeps_all_but_the_token() {
+        let mut headers = headers(&[("authorization", "Bearer a"), ("cookie", "a=b; t=x; c=d")]);
+        strip(&mut headers, &all());
+        assert_eq!(headers.len(), 1);
+        assert_eq!(headers["cookie"], "a=b; c=d");
+    }
+}

@@ -1,0 +1,79 @@
+use std::sync::Arc;
+
+use tower_layer::Layer;
+
+use super::gate::Gate;
+use super::{AuthService, TokenSource};
+use crate::verify::Verify;
+
+/// Lets requests with a good access token through and answers the others.
+///
+/// The same value wraps an axum router, a tonic server or a hyper service. Behind it, the claims
+/// are in the request's extensions as [`Claims<C>`](crate::Claims), and without your own part as
+/// plain [`Claims`](crate::Claims).
+#[derive(Clone, Debug)]
+pub struct AuthLayer<V> {
+    verify: V,
+    gate: Arc<Gate>,
+}
+
+impl<V: Verify> AuthLayer<V> {
+    /// A layer that lets through what `verify` accepts as a bearer token.
+    pub fn new(verify: V) -> Self {
+        let gate = Gate {
+            sources: vec![TokenSource::Authorization],
+            realm: "api".to_owned(),
+            optional: false,
+            bypass_cors_preflight: true,
+            strip_token: false,
+        };
+        Self {
+            verify,
+            gate: Arc::new(gate),
+        }
+    }
+
+    /// Looks for the token at these places instead of in `Authorization`. A request with a token
+    /// at two of them is refused.
+    #[must_use]
+    pub fn token_from(self, sources: impl IntoIterator<Item = TokenSource>) -> Self {
+        self.with(|gate| gate.sources = sources.into_iter().collect())
+    }
+
+    /// Names the protection space in challenges (RFC 9110 s11.5). Default: `api`.
+    #[must_use]
+    pub fn realm(self, realm: impl Into<String>) -> Self {
+        self.with(|gate| gate.realm = realm.into())
+    }
+
+    /// Lets requests without a token through, without claims. A bad token is refused all the same.
+    #[must_use]
+    pub fn optional(self) -> Self {
+        self.with(|gate| gate.optional = true)
+    }
+
+    /// Whether CORS preflight requests pass: browsers send them without credentials. Default: yes.
+    #[must_use]
+    pub fn bypass_cors_preflight(self, bypass: bool) -> Self {
+        self.with(|gate| gate.bypass_cors_preflight = bypass)
+    }
+
+    /// Takes the token out of requests before they go on. Default: it is only marked sensitive.
+    #[must_use]
+    pub fn strip_token(self) -> Self {
+        self.with(|gate| gate.strip_token = true)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Gate)) -> Self {
+        change(Arc::make_mut(&mut self.gate));
+        self
+    }
+}
+
+impl<S, V: Clone> Layer<S> for AuthLayer<V> {
+    type Service = AuthService<S, V>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        AuthService::new(inner, self.verify.clone(), self.gate.clone())
+    }
+}

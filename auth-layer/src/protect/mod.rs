@@ -1,0 +1,39 @@
+//! What runs on every request: extract the token, verify it, let the request through with its
+//! claims, or refuse it.
+//!
+//! ```text
+//! request ── extract ── verify ── authorize ── inner service
+//!               └──────────┴──────────┴─────── refusal
+//! ```
+//!
+//! A refusal never calls the inner service. It is an HTTP response with a challenge (RFC 6750 s3),
+//! or a gRPC status where the request is a gRPC call:
+//!
+//! | case | HTTP | `error` | gRPC |
+//! | --- | --- | --- | --- |
+//! | no token | 401 | none in the challenge | `UNAUTHENTICATED` |
+//! | expired or bad token | 401 | `invalid_token` | `UNAUTHENTICATED` |
+//! | two credentials | 400 | `invalid_request` | `INVALID_ARGUMENT` |
+//! | scope missing | 403 | `insufficient_scope` | `PERMISSION_DENIED` |
+//! | no keys to verify with | 503, `Retry-After` | `temporarily_unavailable` | `UNAVAILABLE` |
+
+mod authorize;
+#[cfg(feature = "axum")]
+mod axum;
+mod body;
+mod challenge;
+mod extract;
+mod future;
+mod gate;
+mod grpc;
+mod layer;
+mod reject;
+mod service;
+
+pub use authorize::{RequireScopes, RequireScopesService};
+pub use body::ResponseBody;
+pub use extract::TokenSource;
+pub use future::AuthFuture;
+pub use layer::AuthLayer;
+pub use reject::Rejection;
+pub use service::AuthService;

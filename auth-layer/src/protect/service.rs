@@ -1,0 +1,64 @@
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use super::gate::{Approach, Gate};
+use super::{AuthFuture, ResponseBody};
+use crate::verify::Verify;
+
+/// What [`AuthLayer`](super::AuthLayer) makes of a service.
+#[derive(Clone, Debug)]
+pub struct AuthService<S, V> {
+    inner: S,
+    verify: V,
+    gate: Arc<Gate>,
+}
+
+impl<S, V> AuthService<S, V> {
+    pub(super) fn new(inner: S, verify: V, gate: Arc<Gate>) -> Self {
+        Self {
+            inner,
+            verify,
+            gate,
+        }
+    }
+}
+
+impl<S, V, ReqBody, ResBody> Service<Request<ReqBody>> for AuthService<S, V>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+    V: Verify,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = AuthFuture<S, V::Custom, ReqBody>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let verification = match self.gate.approach(&request) {
+            Approach::Pass => return AuthFuture::inner(self.inner.call(request)),
+            Approach::Verify(token) => self.verify.verify(token),
+            Approach::Refuse(rejection) => {
+                return AuthFuture::refused(self.gate.refuse(&rejection, request.headers()));
+            }
+        };
+        match verification.now() {
+            Ok(answer) => match self.gate.admit(&mut request, answer) {
+                Ok(()) => AuthFuture::inner(self.inner.call(request)),
+                Err(it) => AuthFuture::refused(self.gate.refuse(&it, request.headers())),
+            },
+            Err(pending) => {
+                // It is the service made ready that will be called, so its clone stays behind.
+                let clone = self.inner.clone();
+                let ready = mem::replace(&mut self.inner, clone);
+                AuthFuture::verifying(pending, ready, request, self.gate.clone())
+            }
+        }
+    }
+}

@@ -1,0 +1,268 @@
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::Verifier;
+use super::expectations::Expectations;
+use super::verifier::Shared;
+use crate::claims::NoCustomClaims;
+use crate::clock::{Clock, SystemClock};
+use crate::keys::{KeySet, VerifyingKey};
+use crate::revocation::Revocations;
+
+/// Configures a [`Verifier`]. Keys, issuer and audience are required; all else is safe as it is.
+#[derive(Debug)]
+#[must_use = "nothing is verified before `build`"]
+pub struct VerifierBuilder<C = NoCustomClaims> {
+    keys: Vec<VerifyingKey>,
+    key_set: Option<KeySet>,
+    issuers: Names,
+    audiences: Names,
+    required: Vec<String>,
+    leeway: Option<Duration>,
+    max_age: Option<Duration>,
+    require_at_jwt: bool,
+    max_token_bytes: usize,
+    revocations: Option<Revocations>,
+    clock: Arc<dyn Clock>,
+    custom: PhantomData<fn() -> C>,
+}
+
+#[derive(Debug, Default)]
+struct Names {
+    accepted: Vec<String>,
+    any: bool,
+}
+
+impl VerifierBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            keys: Vec::new(),
+            key_set: None,
+            issuers: Names::default(),
+            audiences: Names::default(),
+            required: Vec::new(),
+            leeway: None,
+            max_age: None,
+            require_at_jwt: false,
+            max_token_bytes: 16 * 1024,
+            revocations: None,
+            clock: Arc::new(SystemClock),
+            custom: PhantomData,
+        }
+    }
+}
+
+impl<C: DeserializeOwned> VerifierBuilder<C> {
+    /// Trusts `key`, beside those given before.
+    pub fn key(mut self, key: VerifyingKey) -> Self {
+        self.keys.push(key);
+        self
+    }
+
+    /// Trusts the keys of a set that others may change, such as an issuer's.
+    pub fn keys(mut self, keys: impl Into<KeySet>) -> Self {
+        self.key_set = Some(keys.into());
+        self
+    }
+
+    /// Accepts tokens whose `iss` is `issuer`, beside those named before.
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuers.accepted.push(issuer.into());
+        self
+    }
+
+    /// Accepts tokens that have `audience` in their `aud`, beside those named before.
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audiences.accepted.push(audience.into());
+        self
+    }
+
+    /// Accepts tokens of any issuer that has the key. Dangerous where a key serves several issuers.
+    pub fn dangerously_accept_any_issuer(mut self) -> Self {
+        self.issuers.any = true;
+        self
+    }
+
+    /// Accepts tokens meant for others. Dangerous: whoever gets a token for another service of the
+    /// same issuer can use it here.
+    pub fn dangerously_accept_any_audience(mut self) -> Self {
+        self.audiences.any = true;
+        self
+    }
+
+    /// Reads your own claims beside the registered ones; tokens that lack them are refused.
+    pub fn claims<D: DeserializeOwned>(self) -> VerifierBuilder<D> {
+        let Self {
+            keys,
+            key_set,
+            issuers,
+            audiences,
+            required,
+            leeway,
+            ..
+        } = self;
+        let Self {
+            max_age,
+            require_at_jwt,
+            max_token_bytes,
+            revocations,
+            clock,
+            ..
+        } = self;
+        VerifierBuilder {
+            keys,
+            key_set,
+            issuers,
+            audiences,
+            required,
+            leeway,
+            max_age,
+            require_at_jwt,
+            max_token_bytes,
+            revocations,
+            clock,
+            custom: PhantomData,
+        }
+    }
+
+    /// Refuses tokens without the claim `name`. `exp`, `iss` and `aud` are required anyway.
+    pub fn required_claim(mut self, name: impl Into<String>) -> Self {
+        self.required.push(name.into());
+        self
+    }
+
+    /// How far clocks may differ, at most 300 s: for `exp` (default: not at all) and for `nbf` and
+    /// `iat` (default: 30 s).
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = Some(leeway);
+        self
+    }
+
+    /// Refuses tokens issued longer ago than `age`, whatever their `exp`; `iat` is then required.
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = Some(age);
+        self
+    }
+
+    /// Accepts only tokens of the type `at+jwt` (RFC 9068 s4), not plain or untyped JWTs.
+    pub fn require_at_jwt(mut self) -> Self {
+        self.require_at_jwt = true;
+        self
+    }
+
+    /// Refuses longer tokens unread. Default: 16 KiB.
+    pub fn max_token_bytes(mut self, bytes: usize) -> Self {
+        self.max_token_bytes = bytes;
+        self
+    }
+
+    /// Refuses tokens that were revoked before their time was over.
+    pub fn revocations(mut self, revocations: Revocations) -> Self {
+        self.revocations = Some(revocations);
+        self
+    }
+
+    /// Tells the time by `clock`. Default: [`SystemClock`].
+    pub fn clock(self, clock: impl Clock) -> Self {
+        self.shared_clock(Arc::new(clock))
+    }
+
+    pub(crate) fn shared_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The verifier.
+    ///
+    /// # Errors
+    /// When keys, issuer or audience are missing, or the leeway is over 300 s.
+    pub fn build(self) -> Result<Verifier<C>, VerifierConfigError> {
+        let keys = match (self.key_set, self.keys) {
+            (Some(_), keys) if !keys.is_empty() => return Err(VerifierConfigError::TwoKeySources),
+            (Some(set), _) => set,
+            (None, keys) if keys.is_empty() => return Err(VerifierConfigError::NoKey),
+            (None, keys) => KeySet::new(keys),
+        };
+        if self.leeway.is_some_and(|it| it > LONGEST_LEEWAY) {
+            return Err(VerifierConfigError::LeewayTooLong);
+        }
+        let expectations = Expectations {
+            issuers: self.issuers.resolve(VerifierConfigError::NoIssuer)?,
+            audiences: self.audiences.resolve(VerifierConfigError::NoAudience)?,
+            required: self.required,
+            late: self.leeway.unwrap_or(Duration::ZERO),
+            early: self.leeway.unwrap_or(Duration::from_secs(30)),
+            max_age: self.max_age,
+        };
+        Ok(Verifier::new(Shared {
+            keys,
+            expectations,
+            require_at_jwt: self.require_at_jwt,
+            max_token_bytes: self.max_token_bytes,
+            revocations: self.revocations,
+            clock: self.clock,
+        }))
+    }
+}
+
+const LONGEST_LEEWAY: Duration = Duration::from_secs(300);
+
+impl Names {
+    fn resolve(
+        self,
+        missing: VerifierConfigError,
+    ) -> Result<Option<Vec<String>>, VerifierConfigError> {
+        match (self.any, self.accepted.is_empty()) {
+            (true, true) => Ok(None),
+            (true, false) => Err(VerifierConfigError::AnyAndNamed),
+            (false, true) => Err(missing),
+            (false, false) if self.accepted.iter().any(String::is_empty) => Err(missing),
+            (false, false) => Ok(Some(self.accepted)),
+        }
+    }
+}
+
+/// Why a [`Verifier`] was not built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VerifierConfigError {
+    /// Nothing to verify signatures with.
+    NoKey,
+    /// Both single keys and a set.
+    TwoKeySources,
+    /// No issuer.
+    NoIssuer,
+    /// No audience.
+    NoAudience,
+    /// Names, and yet any name will do.
+    AnyAndNamed,
+    /// More than 300 s.
+    LeewayTooLong,
+}
+
+impl fmt::Display for VerifierConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoKey => "no key to verify with: call `key` or `keys`",
+            Self::TwoKeySources => "keys from two sources: call either `key` or `keys`",
+            Self::NoIssuer => {
+                "no issuer: call `issuer` with the `iss` of your tokens, \
+                 or `dangerously_accept_any_issuer`"
+            }
+            Self::NoAudience => {
+                "no audience: call `audience` with the name that tokens have for this service, \
+                 or `dangerously_accept_any_audience`"
+            }
+            Self::AnyAndNamed => {
+                "an issuer or audience is named although any is accepted: drop one of the two calls"
+            }
+            Self::LeewayTooLong => "the leeway is over 300 s: set the clocks right instead",
+        })
+    }
+}
+
+impl std::error::Error for VerifierConfigError {}

@@ -1,0 +1,28 @@
+//! From a token to [`Claims`](crate::Claims), or to one reason why not.
+
+mod builder;
+mod error;
+mod expectations;
+mod token;
+mod verification;
+mod verifier;
+
+pub use builder::{VerifierBuilder, VerifierConfigError};
+pub use error::{VerifyError, VerifyErrorKind};
+pub(crate) use verification::Pending;
+pub use verification::Verification;
+pub use verifier::Verifier;
+
+/// Decides whether an access token is good.
+///
+/// A [`Verifier`] is one; implement it for caches, for several issuers, or to ask elsewhere.
+pub trait Verify: Clone + Send + Sync + 'static {
+    /// Your own claims.
+    type Custom: Send + Sync + 'static;
+
+    /// The claims of `token`, if it is good.
+    fn verify(&self, token: &str) -> Verification<Self::Custom>;
+}
+
+#[cfg(test)]
+mod tests;

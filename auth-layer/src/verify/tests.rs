@@ -1,0 +1,54 @@
+mod claims;
+mod differential;
+mod vectors;
+
+use serde_json::{Value, json};
+
+use crate::clock::{ManualClock, Timestamp};
+use crate::keys::{Algorithm, SigningKey};
+use crate::verify::{Verifier, VerifierBuilder, VerifyErrorKind};
+
+const NOW: i64 = 1_800_000_000;
+
+fn key() -> SigningKey {
+    SigningKey::from_secret(Algorithm::HS256, &[7; 32]).unwrap()
+}
+
+fn builder() -> VerifierBuilder {
+    Verifier::builder()
+        .key(key().verifying())
+        .issuer("https://auth.example")
+        .audience("https://api.example")
+        .clock(ManualClock::at(Timestamp::from_secs(NOW)))
+}
+
+/// The claims of a good token, less or more what `changes` says; null takes a claim away.
+fn claims(changes: Value) -> Value {
+    let mut claims = json!({
+        "iss": "https://auth.example",
+        "aud": "https://api.example",
+        "sub": "alice",
+        "iat": NOW - 10,
+        "exp": NOW + 10,
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    claims
+        .as_object_mut()
+        .unwrap()
+        .retain(|_, value| !value.is_null());
+    claims
+}
+
+fn verify<C>(verifier: &Verifier<C>, token: &str) -> Result<crate::Claims<C>, VerifyErrorKind>
+where
+    C: serde::de::DeserializeOwned + Send + Sync + 'static,
+{
+    use crate::verify::Verify as _;
+    let answer = verifier
+        .verify(token)
+        .now()
+        .unwrap_or_else(|_| panic!("it waits"));
+    answer.map_err(|it| it.kind())
+}

@@ -1,0 +1,304 @@
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::*;
+use crate::revocation::Revocations;
+
+fn verdict(builder: VerifierBuilder, claims: &Value) -> Result<crate::Claims, VerifyErrorKind> {
+    verify(&builder.build().unwrap(), &key().sign(claims).unwrap())
+}
+
+/// A token with these very bytes as header and claims, properly signed.
+fn token(header: &str, payload: &str) -> String {
+    let encode = |part: &str| BASE64_URL_SAFE_NO_PAD.encode(part);
+    let message = format!("{}.{}", encode(header), encode(payload));
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &[7; 32]);
+    let tag = aws_lc_rs::hmac::sign(&key, message.as_bytes());
+    format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag))
+}
+
+fn refused(header: &str, payload: &str) -> VerifyErrorKind {
+    verify(&builder().build().unwrap(), &token(header, payload)).expect_err("it was accepted")
+}
+
+const HEADER: &str = r#"{"alg":"HS256"}"#;
+
+#[test]
+fn a_good_token_gives_its_claims() {
+    let changes = json!({ "scope": "a b", "sid": "s", "jti": "j", "client_id": "c" });
+    let claims = verdict(builder(), &claims(changes)).unwrap();
+    assert_eq!(claims.subject(), Some("alice"));
+    assert_eq!(
+        claims.audience().collect::<Vec<_>>(),
+        ["https://api.example"]
+    );
+    assert_eq!(claims.expires_at(), Some(Timestamp::from_secs(NOW + 10)));
+    assert_eq!(claims.scopes().to_string(), "a b");
+    assert_eq!(
+        (claims.session_id(), claims.token_id(), claims.client_id()),
+        (Some("s"), Some("j"), Some("c"))
+    );
+}
+
+#[test]
+fn your_own_claims_are_read_beside_the_registered_ones() {
+    #[derive(Debug, Deserialize)]
+    struct Mine {
+        role: String,
+        sub: String,
+    }
+    let verifier = builder().claims::<Mine>().build().unwrap();
+    let good = key().sign(&claims(json!({ "role": "owner" }))).unwrap();
+    let claims_of_mine = verify(&verifier, &good).unwrap();
+    assert_eq!(claims_of_mine.custom().role, "owner");
+    assert_eq!(claims_of_mine.custom().sub, "alice");
+    let without = key().sign(&claims(json!({}))).unwrap();
+    assert_eq!(
+        verify(&verifier, &without).unwrap_err(),
+        VerifyErrorKind::MalformedClaims
+    );
+}
+
+/// V2.
+#[test]
+fn issuer_and_audience_must_be_there_and_right() {
+    let verdict = |changes| verdict(builder(), &claims(changes)).map(drop);
+    use VerifyErrorKind::*;
+    for (changes, expected) in [
+        (json!({ "iss": null }), MissingClaim),
+        (json!({ "aud": null }), MissingClaim),
+        (json!({ "iss": "https://auth.example/" }), WrongIssuer),
+        (json!({ "iss": 1 }), MalformedClaims),
+        (json!({ "iss": ["https://auth.example"] }), MalformedClaims),
+        (json!({ "aud": "https://other.example" }), WrongAudience),
+        (json!({ "aud": [] }), WrongAudience),
+        (json!({ "aud": 1 }), MalformedClaims),
+        (json!({ "aud": [1] }), MalformedClaims),
+        (
+            json!({ "aud": { "a": "https://api.example" } }),
+            MalformedClaims,
+        ),
+    ] {
+        assert_eq!(verdict(changes.clone()), Err(expected), "{changes}");
+    }
+    assert_eq!(
+        verdict(json!({ "aud": ["x", "https://api.example"] })),
+        Ok(())
+    );
+}
+
+/// V2.
+#[test]
+fn times_are_checked_with_the_leeway_that_each_has() {
+    let verdict = |changes| verdict(builder(), &claims(changes)).map(drop);
+    use VerifyErrorKind::*;
+    for (changes, expected) in [
+        (json!({ "exp": null }), Err(MissingClaim)),
+        (json!({ "exp": NOW }), Err(Expired)),
+        (json!({ "exp": NOW as f64 - 0.5 }), Err(Expired)),
+        (json!({ "exp": NOW as f64 + 0.5 }), Ok(())),
+        (json!({ "exp": -1 }), Err(Expired)),
+        (json!({ "exp": "1900000000" }), Err(MalformedClaims)),
+        (json!({ "exp": 1e300 }), Err(MalformedClaims)),
+        (json!({ "exp": u64::MAX }), Err(MalformedClaims)),
+        (json!({ "exp": 253_402_300_799_i64 }), Ok(())),
+        (json!({ "nbf": NOW + 30 }), Ok(())),
+        (json!({ "nbf": NOW + 31 }), Err(NotYetValid)),
+        (json!({ "nbf": true }), Err(MalformedClaims)),
+        (json!({ "iat": NOW + 30 }), Ok(())),
+        (json!({ "iat": NOW + 31 }), Err(IssuedInFuture)),
+    ] {
+        assert_eq!(verdict(changes.clone()), expected, "{changes}");
+    }
+}
+
+#[test]
+fn leeway_and_age_are_yours_to_set_within_bounds() {
+    let lenient = || builder().leeway(Duration::from_secs(60));
+    assert!(verdict(lenient(), &claims(json!({ "exp": NOW - 59 }))).is_ok());
+    assert!(verdict(lenient(), &claims(json!({ "exp": NOW - 60 }))).is_err());
+    assert!(verdict(lenient(), &claims(json!({ "nbf": NOW + 60 }))).is_ok());
+    let young = || builder().max_age(Duration::from_secs(5));
+    let too_old = verdict(young(), &claims(json!({}))).unwrap_err();
+    assert_eq!(too_old, VerifyErrorKind::TooOld);
+    let undated = verdict(young(), &claims(json!({ "iat": null }))).unwrap_err();
+    assert_eq!(undated, VerifyErrorKind::MissingClaim);
+}
+
+/// V2.
+#[test]
+fn a_header_that_changes_the_meaning_is_refused() {
+    let good = claims(json!({})).to_string();
+    use VerifyErrorKind::*;
+    for (header, expected) in [
+        (
+            r#"{"alg":"HS256","crit":["exp"],"exp":1}"#,
+            UnsupportedHeader,
+        ),
+        (r#"{"alg":"HS256","crit":[]}"#, UnsupportedHeader),
+        (r#"{"alg":"HS256","b64":false}"#, UnsupportedHeader),
+        (r#"{"alg":"HS256","zip":"DEF"}"#, UnsupportedHeader),
+        (r#"{"alg":"HS256","enc":"A128GCM"}"#, UnsupportedHeader),
+        (r#"{"alg":"HS256","typ":"dpop+jwt"}"#, WrongType),
+        (r#"{"alg":"HS256","typ":"rt+jwt"}"#, WrongType),
+        (r#"{"alg":"HS256","typ":1}"#, Malformed),
+        (r#"{"alg":"none"}"#, WrongAlgorithm),
+        (r#"{"alg":"hs256"}"#, WrongAlgorithm),
+        (r#"{"alg":"HS512"}"#, WrongAlgorithm),
+        (r#"{"typ":"JWT"}"#, Malformed),
+        (r#"{"alg":"HS256","alg":"HS256"}"#, Malformed),
+        (r#"{"alg":"HS256","a":{"b":1,"b":2}}"#, Malformed),
+        (r#"["HS256"]"#, Malformed),
+    ] {
+        assert_eq!(refused(header, &good), expected, "{header}");
+    }
+    for typ in [
+        "JWT",
+        "jwt",
+        "at+jwt",
+        "application/at+jwt",
+        "Application/JWT",
+    ] {
+        let header = json!({ "alg": "HS256", "typ": typ, "b64": true }).to_string();
+        assert!(
+            verify(&builder().build().unwrap(), &token(&header, &good)).is_ok(),
+            "{typ}"
+        );
+    }
+    let strict = builder().require_at_jwt().build().unwrap();
+    let untyped = verify(&strict, &token(HEADER, &good)).unwrap_err();
+    assert_eq!(untyped, VerifyErrorKind::WrongType);
+    assert!(verify(&strict, &key().sign(&claims(json!({}))).unwrap()).is_ok());
+}
+
+/// V2.
+#[test]
+fn claims_that_are_not_one_plain_object_are_refused() {
+    let good = claims(json!({})).to_string();
+    let with = |member: &str| good.replacen('{', &format!("{{{member},"), 1);
+    let deep = format!("\"deep\":{}{}", "[".repeat(40), "]".repeat(40));
+    for payload in [
+        with(r#""sub":"bob""#),
+        with(r#""a":1,"\u0061":2"#),
+        with(r#""a":{"b":1,"b":2}"#),
+        with(r#""a":NaN"#),
+        with(r#""a":1e999"#),
+        with(r#""a":"\ud800""#),
+        with(&deep),
+        format!("{good}{{}}"),
+        format!("\u{feff}{good}"),
+        format!("[{good}]"),
+        "null".to_owned(),
+        String::new(),
+    ] {
+        assert_eq!(
+            refused(HEADER, &payload),
+            VerifyErrorKind::MalformedClaims,
+            "{payload}"
+        );
+    }
+}
+
+#[test]
+fn what_is_not_a_compact_jws_is_refused_before_any_work() {
+    let verifier = builder().max_token_bytes(2_000).build().unwrap();
+    let good = key().sign(&claims(json!({}))).unwrap();
+    let [padded, blank] = [format!("{good}="), format!(" {good}")];
+    for bad in [
+        "", ".", "..", "a.b", "a.b.c.d", "....", "é.é.é", &padded, &blank,
+    ] {
+        assert_eq!(
+            verify(&verifier, bad).unwrap_err(),
+            VerifyErrorKind::Malformed,
+            "{bad:?}"
+        );
+    }
+    let long = "a".repeat(2_001);
+    assert_eq!(
+        verify(&verifier, &long).unwrap_err(),
+        VerifyErrorKind::TooLong
+    );
+    let header = json!({ "alg": "HS256", "x": "y".repeat(5_000) }).to_string();
+    assert_eq!(refused(&header, "{}"), VerifyErrorKind::TooLong);
+}
+
+#[test]
+fn required_claims_and_bound_tokens_are_minded() {
+    let verdict = |builder, changes| verdict(builder, &claims(changes)).map(drop);
+    let demanding = || builder().required_claim("jti");
+    assert_eq!(
+        verdict(demanding(), json!({})),
+        Err(VerifyErrorKind::MissingClaim)
+    );
+    assert_eq!(verdict(demanding(), json!({ "jti": "1" })), Ok(()));
+    let bound = json!({ "cnf": { "jkt": "x" } });
+    assert_eq!(
+        verdict(builder(), bound),
+        Err(VerifyErrorKind::ProofRequired)
+    );
+}
+
+#[test]
+fn a_revoked_session_ends_its_tokens_at_once() {
+    let revocations = Revocations::new(Duration::from_secs(60));
+    let verifier = builder().revocations(revocations.clone()).build().unwrap();
+    let token = key().sign(&claims(json!({ "sid": "s" }))).unwrap();
+    assert!(verify(&verifier, &token).is_ok());
+    revocations.revoke_session("s", Timestamp::from_secs(NOW));
+    assert_eq!(
+        verify(&verifier, &token).unwrap_err(),
+        VerifyErrorKind::Revoked
+    );
+}
+
+#[test]
+fn a_token_is_checked_with_the_key_it_names_and_no_other() {
+    let [named, other] =
+        [1, 2].map(|it| SigningKey::from_secret(Algorithm::HS256, &[it; 32]).unwrap());
+    let verifier = Verifier::builder()
+        .key(named.verifying().with_kid("a"))
+        .key(other.verifying().with_kid("b"))
+        .dangerously_accept_any_audience()
+        .dangerously_accept_any_issuer()
+        .build()
+        .unwrap();
+    let forged = |kid: &str| {
+        let header = format!(r#"{{"alg":"HS256","kid":"{kid}"}}"#);
+        let encode = |part: &str| BASE64_URL_SAFE_NO_PAD.encode(part);
+        let message = format!("{}.{}", encode(&header), encode(r#"{"exp":253402300799}"#));
+        let tag = aws_lc_rs::hmac::sign(
+            &aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &[2; 32]),
+            message.as_bytes(),
+        );
+        verify(
+            &verifier,
+            &format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag)),
+        )
+        .map(drop)
+    };
+    assert_eq!(forged("b"), Ok(()));
+    assert_eq!(forged("a"), Err(VerifyErrorKind::BadSignature));
+    assert_eq!(forged("c"), Err(VerifyErrorKind::UnknownKey));
+}
+
+#[test]
+fn an_unsafe_verifier_is_not_built() {
+    use crate::verify::VerifierConfigError::*;
+    let key = || Verifier::builder().key(key().verifying());
+    let named = || key().issuer("i").audience("a");
+    for (builder, error) in [
+        (Verifier::builder().issuer("i").audience("a"), NoKey),
+        (key().audience("a"), NoIssuer),
+        (key().issuer("i"), NoAudience),
+        (key().issuer("i").audience(""), NoAudience),
+        (named().dangerously_accept_any_audience(), AnyAndNamed),
+        (named().leeway(Duration::from_secs(301)), LeewayTooLong),
+        (named().keys(super::key().verifying()), TwoKeySources),
+    ] {
+        assert_eq!(builder.build().unwrap_err(), error);
+    }
+}
