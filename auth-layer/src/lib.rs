@@ -3,6 +3,10 @@
 
 pub mod claims;
 pub mod clock;
+#[cfg(feature = "issue")]
+pub mod endpoint;
+#[cfg(feature = "issue")]
+pub mod issue;
 mod json;
 pub mod keys;
 pub mod protect;
@@ -16,6 +20,10 @@ pub mod verify;
 
 pub use claims::{Claims, NoCustomClaims};
 pub use clock::{Clock, SystemClock, Timestamp};
+#[cfg(feature = "issue")]
+pub use endpoint::TokenEndpoints;
+#[cfg(feature = "issue")]
+pub use issue::TokenIssuer;
 pub use keys::{Algorithm, KeySet, SigningKey, SigningKeys, VerifyingKey};
 pub use protect::{AuthLayer, RequireScopes};
 #[cfg(feature = "issue")]

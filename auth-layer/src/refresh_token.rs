@@ -19,8 +19,8 @@ mod text;
 pub use error::{RefreshSecretError, TokenError, TokenErrorKind};
 pub use hash::TokenHash;
 pub use idempotency_key::{IdempotencyKey, InvalidIdempotencyKey};
+pub(crate) use secrets::Presented;
 pub use secrets::RefreshSecrets;
-pub(crate) use secrets::{Minted, Presented};
 pub use session_id::{InvalidSessionId, SessionId};
 pub use text::RefreshToken;
 

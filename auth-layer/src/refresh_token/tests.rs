@@ -1,5 +1,6 @@
 use zeroize::Zeroizing;
 
+use super::secrets::Minted;
 use super::*;
 
 const SESSION: SessionId = SessionId::from_bytes([9; 16]);
