@@ -1,5 +1,9 @@
 //! What several of the programs need and none is about.
 
+mod token_file;
+
+pub use token_file::TokenFile;
+
 use std::error::Error;
 use std::process::ExitCode;
 

@@ -41,11 +41,14 @@ struct Options {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .init();
-    let options = Options::parse();
+    examples::report(serve(Options::parse()).await)
+}
+
+async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     let verifier = Verifier::builder()
         .keys(options.keys()?)
         .issuer(&options.issuer)

@@ -1,10 +1,12 @@
 //! Access tokens that are dead before their `exp`.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+mod shards;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use self::shards::Shards;
 use crate::claims::Claims;
 use crate::clock::Timestamp;
 
@@ -25,6 +27,22 @@ use crate::clock::Timestamp;
 #[derive(Clone, Debug)]
 pub struct Revocations(Arc<Shared>);
 
+#[derive(Debug)]
+struct Shared {
+    longest: Duration,
+    capacity: usize,
+    /// Tokens issued before this are dead, in milliseconds; `NEVER` while nothing at all is revoked.
+    all_before: AtomicI64,
+    sessions: Shards<()>,
+    tokens: Shards<()>,
+    subjects: Shards<Timestamp>,
+}
+
+/// Nothing at all is revoked.
+const NEVER: i64 = i64::MIN;
+/// Something is, but not by the time of issue alone.
+const DAWN: i64 = i64::MIN + 1;
+
 impl Revocations {
     /// An empty set for tokens that live at most `longest`, leeway included. Holds up to a million
     /// entries.
@@ -34,124 +52,84 @@ impl Revocations {
 
     /// An empty set of at most `capacity` entries.
     pub fn bounded(longest: Duration, capacity: usize) -> Self {
-        let entries = RwLock::default();
         Self(Arc::new(Shared {
             longest,
             capacity,
-            any: AtomicBool::new(false),
-            entries,
+            all_before: NEVER.into(),
+            sessions: Shards::default(),
+            tokens: Shards::default(),
+            subjects: Shards::default(),
         }))
     }
 
     /// Kills every token of a session, by its `sid` claim.
     pub fn revoke_session(&self, sid: &str, now: Timestamp) {
-        self.0.insert(now, |entries, until| {
-            entries.sessions.insert(sid.into(), until)
-        });
+        self.0
+            .revoke(now, |set, until| set.sessions.insert(sid, until, |_| ()));
     }
 
     /// Kills one token, by its `jti` claim.
     pub fn revoke_token(&self, jti: &str, now: Timestamp) {
-        self.0.insert(now, |entries, until| {
-            entries.tokens.insert(jti.into(), until)
-        });
+        self.0
+            .revoke(now, |set, until| set.tokens.insert(jti, until, |_| ()));
     }
 
     /// Kills the tokens of a subject whose `iat` lies before `issued_before`, or is missing.
     ///
     /// `iat` has whole seconds: a token of that same second, but later, dies too.
     pub fn revoke_subject(&self, sub: &str, issued_before: Timestamp, now: Timestamp) {
-        self.0.insert(now, |entries, until| {
-            let last = entries
-                .subjects
-                .get(sub)
-                .map_or(issued_before, |(last, _)| *last);
-            entries
-                .subjects
-                .insert(sub.into(), (last.max(issued_before), until))
-                .map(|it| it.1)
-        });
+        let later =
+            |so_far: Option<Timestamp>| so_far.map_or(issued_before, |it| it.max(issued_before));
+        self.0
+            .revoke(now, |set, until| set.subjects.insert(sub, until, later));
     }
 
     /// Whether the token of these claims was revoked.
     pub fn is_revoked<C>(&self, claims: &Claims<C>) -> bool {
-        self.0.any.load(Ordering::Acquire)
-            && self
-                .0
-                .entries
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .kill(claims)
+        match self.0.all_before.load(Ordering::Acquire) {
+            NEVER => false,
+            all_before => self.0.kills(claims, Timestamp::from_millis(all_before)),
+        }
     }
 }
 
-#[derive(Debug)]
-struct Shared {
-    longest: Duration,
-    capacity: usize,
-    any: AtomicBool,
-    entries: RwLock<Entries>,
-}
-
 impl Shared {
-    fn insert(
-        &self,
-        now: Timestamp,
-        add: impl FnOnce(&mut Entries, Timestamp) -> Option<Timestamp>,
-    ) {
-        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() >= self.capacity {
-            entries.retain_after(now);
+    fn kills<C>(&self, claims: &Claims<C>, all_before: Timestamp) -> bool {
+        let older = |than: Timestamp| claims.issued_at().is_none_or(|issued| issued < than);
+        claims
+            .session_id()
+            .is_some_and(|sid| self.sessions.get(sid).is_some())
+            || claims
+                .token_id()
+                .is_some_and(|jti| self.tokens.get(jti).is_some())
+            || claims
+                .subject()
+                .and_then(|sub| self.subjects.get(sub))
+                .is_some_and(older)
+            || (all_before.as_millis() != DAWN && older(all_before))
+    }
+
+    fn revoke(&self, now: Timestamp, insert: impl FnOnce(&Self, Timestamp)) {
+        if self.len() >= self.capacity {
+            self.sessions.retain_after(now);
+            self.tokens.retain_after(now);
+            self.subjects.retain_after(now);
         }
-        if entries.len() < self.capacity {
-            add(&mut entries, now.plus(self.longest));
+        if self.len() < self.capacity {
+            insert(self, now.plus(self.longest));
+            self.all_before.fetch_max(DAWN, Ordering::AcqRel);
         } else {
             tracing::warn!(
                 self.capacity,
                 "revocations are full: all tokens so far are refused"
             );
-            *entries = Entries {
-                all_before: Some(now),
-                ..Entries::default()
-            };
+            let just_after = now.plus(Duration::from_millis(1)).as_millis();
+            self.all_before.fetch_max(just_after, Ordering::AcqRel);
         }
-        self.any.store(true, Ordering::Release);
-    }
-}
-
-/// What is dead, and until when anybody needs to know.
-#[derive(Debug, Default)]
-struct Entries {
-    sessions: HashMap<Box<str>, Timestamp>,
-    tokens: HashMap<Box<str>, Timestamp>,
-    subjects: HashMap<Box<str>, (Timestamp, Timestamp)>,
-    all_before: Option<Timestamp>,
-}
-
-impl Entries {
-    fn kill<C>(&self, claims: &Claims<C>) -> bool {
-        let older = |than: Timestamp| claims.issued_at().is_none_or(|issued| issued < than);
-        claims
-            .session_id()
-            .is_some_and(|sid| self.sessions.contains_key(sid))
-            || claims
-                .token_id()
-                .is_some_and(|jti| self.tokens.contains_key(jti))
-            || claims
-                .subject()
-                .and_then(|sub| self.subjects.get(sub))
-                .is_some_and(|it| older(it.0))
-            || self.all_before.is_some_and(older)
     }
 
     fn len(&self) -> usize {
         self.sessions.len() + self.tokens.len() + self.subjects.len()
-    }
-
-    fn retain_after(&mut self, now: Timestamp) {
-        self.sessions.retain(|_, until| *until > now);
-        self.tokens.retain(|_, until| *until > now);
-        self.subjects.retain(|_, (_, until)| *until > now);
     }
 }
 
@@ -176,9 +154,11 @@ mod tests {
     #[test]
     fn a_session_a_token_and_a_subject_die_each_by_its_own_claim() {
         let set = set(10);
+        assert!(!set.is_revoked(&claims("{}")));
         set.revoke_session("s", NOW);
         set.revoke_token("t", NOW);
         set.revoke_subject("u", NOW, NOW);
+        set.revoke_subject("u", Timestamp::from_secs(1), NOW);
         for dead in [
             r#"{"sid":"s"}"#,
             r#"{"jti":"t"}"#,
@@ -213,7 +193,11 @@ mod tests {
         for sid in ["a", "b", "c"] {
             set.revoke_session(sid, NOW);
         }
-        assert!(set.is_revoked(&session("a", 999)));
+        assert!(
+            set.is_revoked(&session("a", 1_001)),
+            "what was revoked stays so"
+        );
+        assert!(set.is_revoked(&session("c", 1_000)));
         assert!(set.is_revoked(&session("anybody", 999)));
         assert!(!set.is_revoked(&session("anybody", 1_001)));
     }

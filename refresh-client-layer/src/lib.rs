@@ -1,2 +1,106 @@
-//! Client half.
+//! A Tower layer that attaches the access token to requests, refreshes it exactly once when it
+//! dies, and sends the request again.
+//!
+//! ```
+//! use refresh_client_layer::{HttpRefresher, RefreshLayer, TokenManager, TokenSet};
+//! use tower::ServiceBuilder;
+//! # use std::convert::Infallible;
+//! # use bytes::Bytes;
+//! # use http::{Request, Response};
+//! # use http_body_util::Full;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let http = tower::service_fn(|_: Request<Full<Bytes>>| async {
+//! #     Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+//! # });
+//! let session = TokenManager::builder(HttpRefresher::json("https://auth.example/refresh", http.clone()))
+//!     .tokens(TokenSet::new("access", "refresh"))
+//!     .origin("https://api.example")
+//!     .build()?;
+//! let api = ServiceBuilder::new()
+//!     .layer(RefreshLayer::new(session.clone()))
+//!     .service(http);
+//! # drop(api);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What happens to a request
+//!
+//! 1. A request with an `Authorization` of its own, or with [`SkipAuth`] in its extensions, passes
+//!    untouched; so does one to an origin that may not see the token.
+//! 2. A live token is attached. A dying one is waited for; one that will die soon is replaced in the
+//!    background.
+//! 3. If the response asks for a fresher token, the request is sent again with one, once.
+//! 4. If the session turns out to be over, the caller gets the server's 401. If a refresh could not
+//!    be carried out, the caller gets [`RefreshUnavailable`], so that a fault of the network is never
+//!    taken for the end of a session. Later requests fail with [`SessionEnded`] without being sent.
+//! 5. Every response has an [`Outcome`] in its extensions.
+//!
+//! # Where to look
+//!
+//! | I want to | |
+//! | --- | --- |
+//! | wrap a Tower client | [`RefreshLayer`] |
+//! | wrap `reqwest` | [`AuthClient`] |
+//! | get a token without the layer, sign in and out, hear of events | [`TokenManager`] |
+//! | refresh over HTTP, or in my own way | [`HttpRefresher`], [`Refresher`] |
+//! | keep the session when the program ends | [`TokenStore`] |
+//! | retry a body type of mine | [`replay::Replay`] |
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! | --- | --- |
+//! | `http` | [`HttpRefresher`]: JSON or OAuth 2.0 over any Tower HTTP service |
+//! | `reqwest` | [`AuthClient`] and the layer over `reqwest::Client`; includes `http` |
+//! | `full` | all of them |
+//!
+//! None is on by default. Refreshes run in tasks on a Tokio runtime with time enabled.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(all(feature = "http", feature = "reqwest")),
+    expect(
+        rustdoc::broken_intra_doc_links,
+        reason = "the front page names everything"
+    )
+)]
+
+mod challenge;
+mod clock;
+mod event;
+pub mod future;
+mod layer;
+mod manager;
+mod origin;
+mod outcome;
+mod refresh;
+pub mod replay;
+#[cfg(feature = "reqwest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+pub mod reqwest;
+mod schedule;
+mod service;
+mod store;
+mod tokens;
+
+pub use crate::event::{EndReason, Event, Events};
+pub use crate::layer::RefreshLayer;
+pub use crate::manager::{
+    BuildError, BuildErrorKind, RefreshUnavailable, SessionEnded, SignOut, TokenError,
+    TokenManager, TokenManagerBuilder, UnavailableKind,
+};
+pub use crate::origin::{InvalidOrigin, InvalidOriginKind, Origin};
+pub use crate::outcome::{NotRetried, Outcome};
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub use crate::refresh::HttpRefresher;
+pub use crate::refresh::{RefreshError, RefreshErrorKind, RefreshRequest, Refresher};
+#[cfg(feature = "reqwest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+pub use crate::reqwest::AuthClient;
+pub use crate::service::{RefreshService, SkipAuth};
+pub use crate::store::{MemoryStore, StoreError, StoredTokens, TokenStore};
+pub use crate::tokens::{
+    AccessToken, IdempotencyKey, InvalidTokens, InvalidTokensKind, RefreshToken, TokenSet,
+};

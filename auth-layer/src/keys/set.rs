@@ -1,21 +1,39 @@
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{Algorithm, VerifyingKey};
 
 /// The keys that a verifier trusts; clones share them, also when they are replaced.
 #[derive(Clone, Debug)]
-pub struct KeySet(Arc<RwLock<Arc<[VerifyingKey]>>>);
+pub struct KeySet(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    keys: RwLock<Arc<[VerifyingKey]>>,
+    generation: AtomicU64,
+}
 
 impl KeySet {
     /// The set of `keys`.
     pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Self {
-        Self(Arc::new(RwLock::new(keys.into_iter().collect())))
+        let keys = RwLock::new(keys.into_iter().collect());
+        Self(Arc::new(Shared {
+            keys,
+            generation: AtomicU64::new(0),
+        }))
     }
 
-    /// Puts other keys in the place of these, for every clone.
+    /// Puts other keys in the place of these, for every clone. Tokens of keys that are gone are
+    /// refused from now on, remembered ones too.
     pub fn replace(&self, keys: impl IntoIterator<Item = VerifyingKey>) {
         let keys = keys.into_iter().collect();
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        *self.0.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        self.0.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How often the keys were replaced. What was found with an older generation may not hold.
+    pub(crate) fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -53,6 +71,7 @@ impl KeySet {
 
     fn snapshot(&self) -> Arc<[VerifyingKey]> {
         self.0
+            .keys
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()

@@ -36,7 +36,12 @@ impl Expectations {
         Ok(())
     }
 
-    fn check_times<C>(&self, claims: &Claims<C>, now: Timestamp) -> Result<(), VerifyErrorKind> {
+    /// What may change about claims that were good once.
+    pub(crate) fn check_times<C>(
+        &self,
+        claims: &Claims<C>,
+        now: Timestamp,
+    ) -> Result<(), VerifyErrorKind> {
         let expires_at = claims.expires_at().ok_or(VerifyErrorKind::MissingClaim)?;
         if now >= expires_at.plus(self.late) {
             return Err(VerifyErrorKind::Expired);

@@ -1,6 +1,7 @@
 //! From a token to [`Claims`](crate::Claims), or to one reason why not.
 
 mod builder;
+mod cache;
 mod error;
 mod expectations;
 mod token;

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
+use super::cache::TokenCache;
 use super::expectations::Expectations;
 use super::token::CompactToken;
 use super::{Verification, VerifierBuilder, Verify, VerifyErrorKind};
@@ -25,12 +26,11 @@ use crate::revocation::Revocations;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Verifier<C = NoCustomClaims> {
-    shared: Arc<Shared>,
-    custom: std::marker::PhantomData<fn() -> C>,
+    shared: Arc<Shared<C>>,
 }
 
-#[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct Shared<C> {
+    pub(super) cache: Option<TokenCache<C>>,
     pub(super) keys: KeySet,
     pub(super) expectations: Expectations,
     pub(super) require_at_jwt: bool,
@@ -47,44 +47,62 @@ impl Verifier {
 }
 
 impl<C: DeserializeOwned> Verifier<C> {
-    pub(super) fn new(shared: Shared) -> Self {
+    pub(super) fn new(shared: Shared<C>) -> Self {
         Self {
             shared: Arc::new(shared),
-            custom: std::marker::PhantomData,
         }
     }
+}
 
+impl<C: DeserializeOwned> Shared<C> {
     fn check(&self, token: &str) -> Result<Claims<C>, VerifyErrorKind> {
-        let this = &*self.shared;
-        if token.len() > this.max_token_bytes {
+        // Before the signature is checked: should the keys change meanwhile, it is not remembered.
+        let generation = self.keys.generation();
+        let known = self
+            .cache
+            .as_ref()
+            .and_then(|cache| cache.get(token, generation));
+        if let Some(claims) = known {
+            self.expectations.check_times(&claims, self.clock.now())?;
+            self.check_revocation(&claims)?;
+            return Ok(claims);
+        }
+        let claims = self.check_signature(token)?;
+        self.expectations.check(&claims, self.clock.now())?;
+        self.check_revocation(&claims)?;
+        if let Some(cache) = &self.cache {
+            cache.insert(token, generation, claims.clone());
+        }
+        Ok(claims)
+    }
+
+    fn check_signature(&self, token: &str) -> Result<Claims<C>, VerifyErrorKind> {
+        if token.len() > self.max_token_bytes {
             return Err(VerifyErrorKind::TooLong);
         }
         let token = CompactToken::parse(token)?;
-        let algorithm = token.header.check(this.require_at_jwt)?;
+        let algorithm = token.header.check(self.require_at_jwt)?;
         let kid = token.header.kid.as_deref();
-        match this
+        match self
             .keys
             .verify(kid, algorithm, token.message.as_bytes(), &token.signature)
         {
             SignatureCheck::Good => {}
             SignatureCheck::Bad => return Err(VerifyErrorKind::BadSignature),
             SignatureCheck::WrongAlgorithm => return Err(VerifyErrorKind::WrongAlgorithm),
-            SignatureCheck::UnknownKey if this.keys.is_empty() => {
+            SignatureCheck::UnknownKey if self.keys.is_empty() => {
                 return Err(VerifyErrorKind::KeysUnavailable);
             }
             SignatureCheck::UnknownKey => return Err(VerifyErrorKind::UnknownKey),
         }
-        let claims =
-            Claims::read(&token.payload()?).map_err(|_| VerifyErrorKind::MalformedClaims)?;
-        this.expectations.check(&claims, this.clock.now())?;
-        if this
-            .revocations
-            .as_ref()
-            .is_some_and(|it| it.is_revoked(&claims))
-        {
-            return Err(VerifyErrorKind::Revoked);
+        Claims::read(&token.payload()?).map_err(|_| VerifyErrorKind::MalformedClaims)
+    }
+
+    fn check_revocation(&self, claims: &Claims<C>) -> Result<(), VerifyErrorKind> {
+        match &self.revocations {
+            Some(revocations) if revocations.is_revoked(claims) => Err(VerifyErrorKind::Revoked),
+            _ => Ok(()),
         }
-        Ok(claims)
     }
 }
 
@@ -92,7 +110,7 @@ impl<C: DeserializeOwned + Send + Sync + 'static> Verify for Verifier<C> {
     type Custom = C;
 
     fn verify(&self, token: &str) -> Verification<C> {
-        Verification::ready(self.check(token).map_err(Into::into))
+        Verification::ready(self.shared.check(token).map_err(Into::into))
     }
 }
 
@@ -100,13 +118,15 @@ impl<C> Clone for Verifier<C> {
     fn clone(&self) -> Self {
         Self {
             shared: self.shared.clone(),
-            custom: self.custom,
         }
     }
 }
 
 impl<C> fmt::Debug for Verifier<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Verifier").field(&self.shared).finish()
+        f.debug_struct("Verifier")
+            .field("keys", &self.shared.keys)
+            .field("expectations", &self.shared.expectations)
+            .finish_non_exhaustive()
     }
 }

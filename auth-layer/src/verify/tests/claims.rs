@@ -255,6 +255,37 @@ fn a_revoked_session_ends_its_tokens_at_once() {
     );
 }
 
+/// V4.
+#[test]
+fn a_remembered_token_dies_of_time_revocation_and_a_withdrawn_key_all_the_same() {
+    use crate::clock::Clock as _;
+    let clock = ManualClock::at(Timestamp::from_secs(NOW));
+    let revocations = Revocations::new(Duration::from_secs(60));
+    let keys = crate::keys::KeySet::from(key().verifying());
+    let verifier = Verifier::builder()
+        .keys(keys.clone())
+        .issuer("https://auth.example")
+        .audience("https://api.example")
+        .clock(clock.clone())
+        .revocations(revocations.clone())
+        .build()
+        .unwrap();
+    let token = |sid: &str| key().sign(&claims(json!({ "sid": sid }))).unwrap();
+    let verdict = |sid: &str| verify(&verifier, &token(sid)).map(drop);
+    for sid in ["a", "a", "b", "b"] {
+        assert_eq!(verdict(sid), Ok(()));
+    }
+    revocations.revoke_session("a", clock.now());
+    assert_eq!(verdict("a"), Err(VerifyErrorKind::Revoked));
+    assert_eq!(verdict("b"), Ok(()));
+    keys.replace([]);
+    assert_eq!(verdict("b"), Err(VerifyErrorKind::KeysUnavailable));
+    keys.replace([key().verifying()]);
+    assert_eq!(verdict("b"), Ok(()));
+    clock.advance(Duration::from_secs(10));
+    assert_eq!(verdict("b"), Err(VerifyErrorKind::Expired));
+}
+
 #[test]
 fn a_token_is_checked_with_the_key_it_names_and_no_other() {
     let [named, other] =

@@ -1,0 +1,51 @@
+//! Stays signed in with reqwest, in the fewest lines.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use examples::TokenFile;
+use refresh_client_layer::reqwest::ReqwestService;
+use refresh_client_layer::{AuthClient, HttpRefresher, TokenManager};
+
+/// Calls an API again and again and prints each answer; the token in FILE is refreshed meanwhile.
+#[derive(Parser)]
+struct Options {
+    /// What to request.
+    #[arg(long, value_name = "URL")]
+    api: String,
+    /// Where to refresh.
+    #[arg(long, value_name = "URL")]
+    refresh: String,
+    /// A JSON file with `access_token`, `refresh_token` and perhaps `expires_in`; it is updated.
+    #[arg(long, value_name = "FILE")]
+    tokens: PathBuf,
+    /// How many requests.
+    #[arg(short, default_value_t = 10)]
+    n: u64,
+    /// How long to wait between two of them.
+    #[arg(long, default_value = "1s")]
+    every: humantime::Duration,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    examples::report(run(Options::parse()).await)
+}
+
+async fn run(options: Options) -> Result<(), Box<dyn Error>> {
+    let refresh = ReqwestService::new(reqwest::Client::builder())?;
+    let session = TokenManager::builder(HttpRefresher::json(&options.refresh, refresh))
+        .store(TokenFile::open(&options.tokens)?)
+        .origin(&options.api)
+        .build()?;
+    let api = AuthClient::new(reqwest::Client::new(), session);
+
+    for _ in 0..options.n {
+        let response = api.get(&options.api).send().await?;
+        println!("{} {}", response.status(), response.text().await?);
+        tokio::time::sleep(options.every.into()).await;
+    }
+    Ok(())
+}

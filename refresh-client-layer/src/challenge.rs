@@ -1,0 +1,183 @@
+//! Is this response a request for a fresher token?
+
+use std::sync::Arc;
+
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderMap, StatusCode};
+
+/// The rule in use.
+pub(crate) type Predicate = Arc<dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync>;
+
+/// The default rule: true for a 401 whose `Bearer` challenge says `invalid_token`, or that has no `Bearer` challenge
+/// with an error code at all (RFC 6750 section 3).
+///
+/// A challenge that gives another code, such as `insufficient_scope`, is not cured by a new token.
+pub(crate) fn wants_fresher_token(status: StatusCode, headers: &HeaderMap) -> bool {
+    status == StatusCode::UNAUTHORIZED
+        && match bearer_error(headers) {
+            Some(code) => code == "invalid_token",
+            None => true,
+        }
+}
+
+/// The error code of the first `Bearer` challenge that has one.
+fn bearer_error(headers: &HeaderMap) -> Option<String> {
+    headers
+        .get_all(WWW_AUTHENTICATE)
+        .iter()
+        .filter(|value| value.len() <= LONGEST_HEADER)
+        .filter_map(|value| value.to_str().ok())
+        .find_map(bearer_error_in)
+}
+
+/// Walks the comma-separated mixture of schemes and parameters of RFC 9110 section 11.6.1.
+fn bearer_error_in(value: &str) -> Option<String> {
+    let mut in_bearer = false;
+    for item in split_outside_quotes(value) {
+        let (scheme, parameter) = split_scheme(item);
+        if let Some(scheme) = scheme {
+            in_bearer = scheme.eq_ignore_ascii_case("bearer");
+        }
+        let Some((name, value)) = parameter.split_once('=') else {
+            continue;
+        };
+        if in_bearer && name.trim().eq_ignore_ascii_case("error") {
+            return Some(unquote(value.trim()));
+        }
+    }
+    None
+}
+
+/// `Bearer realm="x"` is a scheme and a parameter, `Basic` a scheme alone, `error="x"` a parameter.
+fn split_scheme(item: &str) -> (Option<&str>, &str) {
+    let end = item
+        .find(|c: char| c.is_ascii_whitespace() || c == '=')
+        .unwrap_or(item.len());
+    let (word, rest) = item.split_at(end);
+    let rest = rest.trim_start();
+    if rest.starts_with('=') {
+        (None, item)
+    } else {
+        (Some(word), rest)
+    }
+}
+
+fn split_outside_quotes(value: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    let mut escaped = false;
+    value
+        .split(move |c| {
+            match c {
+                _ if escaped => escaped = false,
+                '\\' if quoted => escaped = true,
+                '"' => quoted = !quoted,
+                _ => {}
+            }
+            c == ',' && !quoted
+        })
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+}
+
+fn unquote(value: &str) -> String {
+    let Some(inner) = value.strip_prefix('"') else {
+        return value.to_owned();
+    };
+    let mut text = String::new();
+    let mut escaped = false;
+    for c in inner.chars() {
+        match c {
+            _ if escaped => {
+                text.push(c);
+                escaped = false;
+            }
+            '\\' => escaped = true,
+            '"' => break,
+            _ => text.push(c),
+        }
+    }
+    text
+}
+
+/// No honest challenge is longer; a longer one counts as none.
+const LONGEST_HEADER: usize = 8 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wants(status: u16, challenges: &[&str]) -> bool {
+        let mut headers = HeaderMap::new();
+        for challenge in challenges {
+            headers.append(WWW_AUTHENTICATE, challenge.parse().unwrap());
+        }
+        wants_fresher_token(StatusCode::from_u16(status).unwrap(), &headers)
+    }
+
+    #[test]
+    fn a_401_without_a_bearer_code_or_with_invalid_token_wants_a_fresher_token() {
+        assert!(wants(401, &[]));
+        assert!(wants(401, &["Bearer"]));
+        assert!(wants(401, &["Bearer realm=\"api\""]));
+        assert!(wants(401, &["Bearer error=\"invalid_token\""]));
+        assert!(wants(401, &["bearer realm=x, ERROR = invalid_token"]));
+        assert!(wants(401, &["Basic realm=\"a\""]));
+        assert!(wants(401, &["Basic error=\"invalid_request\""]));
+    }
+
+    /// Law H5.
+    #[test]
+    fn other_statuses_and_codes_never_refresh() {
+        assert!(!wants(403, &["Bearer error=\"insufficient_scope\""]));
+        assert!(!wants(403, &["Bearer error=\"invalid_token\""]));
+        assert!(!wants(401, &["Bearer error=\"insufficient_scope\""]));
+        assert!(!wants(401, &["Bearer error=\"invalid_request\""]));
+        assert!(!wants(200, &["Bearer error=\"invalid_token\""]));
+        assert!(!wants(407, &[]));
+    }
+
+    /// Law H5.
+    #[test]
+    fn a_bearer_challenge_is_found_among_others() {
+        assert!(!wants(
+            401,
+            &[
+                "Basic realm=\"a, Bearer error=x\", Bearer realm=\"b\", error=\"insufficient_scope\""
+            ]
+        ));
+        assert!(!wants(
+            401,
+            &["Negotiate", "Bearer error=\"insufficient_scope\""]
+        ));
+        assert!(wants(
+            401,
+            &[r#"Basic realm="a\", Bearer error=insufficient_scope, b=\"""#]
+        ));
+        assert!(wants(
+            401,
+            &["Bearer error=\"invalid_token\", Basic error=\"other\""]
+        ));
+    }
+
+    /// Law H5.
+    #[test]
+    fn malformed_and_huge_challenges_count_as_none() {
+        for challenge in [
+            "",
+            ",,,",
+            "=",
+            "Bearer =",
+            "Bearer \"",
+            "Bearer error",
+            "\"\\",
+        ] {
+            assert!(wants(401, &[challenge]), "{challenge:?}");
+        }
+        let huge = format!("Bearer x=\"{}\", error=\"other\"", "a".repeat(9000));
+        assert!(wants(401, &[&huge]));
+        let mut headers = HeaderMap::new();
+        let bytes = http::HeaderValue::from_bytes(b"Bearer error=\"\xff\"").unwrap();
+        headers.insert(WWW_AUTHENTICATE, bytes);
+        assert!(wants_fresher_token(StatusCode::UNAUTHORIZED, &headers));
+    }
+}

@@ -1,0 +1,63 @@
+//! Time and chance: the one place that reads the wall clock and draws random numbers.
+//!
+//! Everything else takes them as arguments.
+
+use std::time::{Duration, SystemTime};
+
+use rand::RngExt as _;
+use tokio::time::Instant;
+
+/// One moment on both clocks.
+///
+/// The monotonic clock cannot be set, but stands still while a laptop sleeps; the wall clock goes
+/// on through the sleep, but can be set. A token is dead as soon as either says so.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    pub(crate) monotonic: Instant,
+    pub(crate) wall: SystemTime,
+}
+
+impl Now {
+    pub(crate) fn read() -> Self {
+        Self {
+            monotonic: Instant::now(),
+            wall: wall_clock(),
+        }
+    }
+
+    /// This moment `later` on.
+    pub(crate) fn after(self, later: Duration) -> Self {
+        Self {
+            monotonic: self.monotonic + later,
+            wall: self.wall + later,
+        }
+    }
+}
+
+/// Time that is left until `deadline`, zero if it has passed.
+pub(crate) fn until(deadline: SystemTime, now: SystemTime) -> Duration {
+    deadline.duration_since(now).unwrap_or(Duration::ZERO)
+}
+
+/// `N` bytes nobody can guess.
+pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
+    rng().random()
+}
+
+/// A number between 0 and 1, to keep many clients from doing the same thing at the same moment.
+pub(crate) fn jitter() -> f64 {
+    rng().random()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the wall clock"
+)]
+fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that draws")]
+fn rng() -> rand::rngs::ThreadRng {
+    rand::rng()
+}

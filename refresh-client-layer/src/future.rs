@@ -1,0 +1,206 @@
+//! The future of a request that goes through the layer.
+
+mod call;
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::header::AUTHORIZATION;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::manager::{Lease, Pending, TokenError, Verdict, Wait};
+use crate::replay::{Request, Response};
+
+pub(crate) use self::call::Call;
+
+pin_project! {
+    /// The response future of [`RefreshService`](crate::RefreshService).
+    pub struct ResponseFuture<S, R>
+    where
+        S: Service<R>,
+    {
+        call: Call,
+        // For the next attempt; it is not ready yet.
+        service: S,
+        // What the next attempt sends.
+        request: Option<R>,
+        // The response that asked for a fresher token, in case there is none.
+        refusal: Option<S::Response>,
+        #[pin]
+        state: State<S::Future>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<F> {
+        // No token yet. Nothing is held that others might need to get one: no readied service, no
+        // finished attempt.
+        Waiting { #[pin] wait: Wait },
+        // There is a token, or there need not be one, and the service is made ready.
+        Readying { lease: Option<Lease> },
+        // An attempt is under way.
+        Sent { #[pin] response: F },
+        // Over before it began.
+        Failed { error: Option<TokenError> },
+    }
+}
+
+type Output<S, R> = Result<<S as Service<R>>::Response, Box<dyn Error + Send + Sync>>;
+
+impl<S, R> ResponseFuture<S, R>
+where
+    S: Service<R> + Clone,
+    R: Request,
+{
+    /// Sends `request` with `ready`, at once if there is a token.
+    pub(crate) fn begin(call: Call, ready: S, request: R) -> Self {
+        match call.lease() {
+            Pending::Ready(Ok(lease)) => Self::send_at_once(call, ready, request, lease),
+            Pending::Ready(Err(error)) => {
+                let state = State::Failed { error: Some(error) };
+                Self::new(call, ready.clone(), None, state)
+            }
+            // The clone is not ready, and what was readied goes back to those who can use it.
+            Pending::Later(wait) => {
+                Self::new(call, ready.clone(), Some(request), State::Waiting { wait })
+            }
+        }
+    }
+
+    /// Sends `request` with `ready` and without a token.
+    pub(crate) fn pass_through(call: Call, ready: S, request: R) -> Self {
+        Self::send_at_once(call, ready, request, None)
+    }
+
+    fn send_at_once(mut call: Call, mut ready: S, request: R, lease: Option<Lease>) -> Self {
+        let (request, copy) = prepare(&mut call, request, lease);
+        let response = ready.call(request);
+        Self::new(call, ready, copy, State::Sent { response })
+    }
+
+    fn new(call: Call, service: S, request: Option<R>, state: State<S::Future>) -> Self {
+        Self {
+            call,
+            service,
+            request,
+            refusal: None,
+            state,
+        }
+    }
+}
+
+impl<S, R> ResponseFuture<S, R>
+where
+    S: Service<R>,
+    S::Response: Response,
+{
+    /// Goes on with what the manager said; `Some` if that is the end.
+    fn resume(self: Pin<&mut Self>, verdict: Verdict) -> Option<Output<S, R>> {
+        let mut this = self.project();
+        let lease = match (verdict, this.refusal.take()) {
+            // The response that asked for a fresher token is dropped here, before the retry.
+            (Ok(Some(lease)), _) => Some(lease),
+            (Ok(None), None) => None,
+            (Ok(None), Some(refusal)) => return Some(Ok(this.call.give_up(None, refusal))),
+            (Err(error), Some(refusal)) if call::leaves_refusal(&error) => {
+                return Some(Ok(this.call.give_up(Some(&error), refusal)));
+            }
+            (Err(error), _) => return Some(Err(boxed(error))),
+        };
+        this.state.set(State::Readying { lease });
+        None
+    }
+}
+
+impl<S, R> Future for ResponseFuture<S, R>
+where
+    S: Service<R> + Clone,
+    S::Response: Response,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    R: Request,
+{
+    type Output = Output<S, R>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let mut this = self.as_mut().project();
+            let verdict = match this.state.as_mut().project() {
+                StateProj::Waiting { wait } => {
+                    let verdict = ready!(wait.poll(cx));
+                    this.call.waited();
+                    verdict
+                }
+                StateProj::Readying { lease } => {
+                    ready!(this.service.poll_ready(cx)).map_err(Into::into)?;
+                    let request = this.request.take().expect(POLLED_AGAIN);
+                    let (request, copy) = prepare(this.call, request, lease.take());
+                    *this.request = copy;
+                    let response = this.service.call(request);
+                    this.state.set(State::Sent { response });
+                    continue;
+                }
+                StateProj::Sent { response } => {
+                    let response = ready!(response.poll(cx)).map_err(Into::into)?;
+                    match this.call.judge(response, this.request.is_some()) {
+                        Ok(response) => return Poll::Ready(Ok(response)),
+                        Err(refusal) => *this.refusal = Some(refusal),
+                    }
+                    match this.call.renew() {
+                        Pending::Ready(verdict) => verdict,
+                        Pending::Later(wait) => {
+                            this.state.set(State::Waiting { wait });
+                            continue;
+                        }
+                    }
+                }
+                StateProj::Failed { error } => {
+                    return Poll::Ready(Err(boxed(error.take().expect(POLLED_AGAIN))));
+                }
+            };
+            if let Some(output) = self.as_mut().resume(verdict) {
+                return Poll::Ready(output);
+            }
+        }
+    }
+}
+
+impl<S, R> fmt::Debug for ResponseFuture<S, R>
+where
+    S: Service<R>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+/// Attaches the token. Of a first attempt that carries one, a copy is kept for the second.
+fn prepare<R: Request>(call: &mut Call, mut request: R, lease: Option<Lease>) -> (R, Option<R>) {
+    let Some(lease) = lease else {
+        call.sent(None);
+        return (request, None);
+    };
+    let copy = match call.is_first_attempt() {
+        true => request.try_clone(),
+        false => None,
+    };
+    call.sent(Some(lease.generation));
+    request
+        .headers_mut()
+        .insert(AUTHORIZATION, lease.token.header());
+    (request, copy)
+}
+
+/// Callers look for [`SessionEnded`](crate::SessionEnded) itself in the box.
+fn boxed(error: TokenError) -> Box<dyn Error + Send + Sync> {
+    match error {
+        TokenError::SessionEnded(error) => error.into(),
+        TokenError::RefreshUnavailable(error) => error.into(),
+    }
+}
+
+const POLLED_AGAIN: &str = "a future is not polled after it has completed";

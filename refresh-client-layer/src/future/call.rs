@@ -1,0 +1,109 @@
+use crate::challenge::Predicate;
+use crate::manager::{Pending, TokenError, TokenManager, UnavailableKind};
+use crate::outcome::{NotRetried, Outcome};
+use crate::replay::{Response, Source};
+
+/// What the layer knows of one request, whatever its type.
+pub(crate) struct Call {
+    manager: TokenManager,
+    wants_retry: Predicate,
+    is_ours: bool,
+    outcome: Outcome,
+    /// The generation of the token that the last attempt carried.
+    carried: Option<u64>,
+}
+
+impl Call {
+    pub(crate) fn new(manager: TokenManager, wants_retry: Predicate, is_ours: bool) -> Self {
+        Self {
+            manager,
+            wants_retry,
+            is_ours,
+            outcome: Outcome::new(),
+            carried: None,
+        }
+    }
+
+    pub(super) fn lease(&self) -> Pending {
+        self.manager.lease()
+    }
+
+    /// A token newer than the one the last attempt carried.
+    pub(super) fn renew(&self) -> Pending {
+        self.manager.renew(self.carried.unwrap_or_default())
+    }
+
+    pub(super) fn is_first_attempt(&self) -> bool {
+        self.outcome.attempts() == 0
+    }
+
+    pub(super) fn sent(&mut self, carried: Option<u64>) {
+        self.outcome.sent();
+        self.carried = carried;
+    }
+
+    pub(super) fn waited(&mut self) {
+        self.outcome.waited();
+    }
+
+    /// `Ok` with the response that the caller gets, `Err` with one that asks for a retry.
+    pub(super) fn judge<T: Response>(&mut self, response: T, has_copy: bool) -> Result<T, T> {
+        if !(self.wants_retry)(response.status(), response.headers()) {
+            return Ok(self.deliver(response));
+        }
+        match self.objection(&response, has_copy) {
+            None => Err(response),
+            Some(why) => {
+                self.outcome.refused(why);
+                Ok(self.deliver(response))
+            }
+        }
+    }
+
+    /// There is no fresher token: the caller gets the refusal as it came.
+    pub(super) fn give_up<T: Response>(&mut self, error: Option<&TokenError>, refusal: T) -> T {
+        self.outcome.refused(match error {
+            Some(TokenError::RefreshUnavailable(_)) => NotRetried::TooManyRefreshes,
+            Some(TokenError::SessionEnded(_)) | None => NotRetried::SessionEnded,
+        });
+        self.deliver(refusal)
+    }
+
+    fn objection(&self, response: &impl Response, has_copy: bool) -> Option<NotRetried> {
+        let is_foreign = match response.source() {
+            Some(Source::Known(target)) => !self.manager.origins().allow(Some(target)),
+            Some(Source::Opaque) => true,
+            None => false,
+        };
+        if !self.is_ours {
+            Some(NotRetried::PassedThrough)
+        } else if self.outcome.is_retry() {
+            Some(NotRetried::AlreadyRetried)
+        } else if self.carried.is_none() {
+            Some(NotRetried::NoToken)
+        } else if is_foreign {
+            Some(NotRetried::ForeignResponse)
+        } else if !has_copy {
+            // At least the next request shall have a new token.
+            drop(self.renew());
+            Some(NotRetried::BodyNotReplayable)
+        } else {
+            None
+        }
+    }
+
+    fn deliver<T: Response>(&self, mut response: T) -> T {
+        response.extensions_mut().insert(self.outcome);
+        response
+    }
+}
+
+/// True if the caller is better served with the server's refusal than with this error: where the
+/// session is over, or where new tokens are refused too. A fault on the way to a new token must not
+/// look like a refusal.
+pub(super) fn leaves_refusal(error: &TokenError) -> bool {
+    match error {
+        TokenError::SessionEnded(_) => true,
+        TokenError::RefreshUnavailable(error) => error.kind() == UnavailableKind::TooManyRefreshes,
+    }
+}

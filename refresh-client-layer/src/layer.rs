@@ -1,0 +1,86 @@
+use std::fmt;
+use std::sync::Arc;
+
+use http::{HeaderMap, StatusCode};
+use tower_layer::Layer;
+
+use crate::challenge::{Predicate, wants_fresher_token};
+use crate::manager::TokenManager;
+use crate::service::RefreshService;
+
+/// Attaches the access token to requests, refreshes it when it is dead, and retries once.
+///
+/// ```
+/// use refresh_client_layer::{HttpRefresher, RefreshLayer, TokenManager, TokenSet};
+/// use tower::{Service, ServiceBuilder, ServiceExt};
+/// # use std::convert::Infallible;
+/// # use bytes::Bytes;
+/// # use http::{Request, Response};
+/// # use http_body_util::{Empty, Full};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// # let http = tower::service_fn(|request: Request<Full<Bytes>>| async move {
+/// #     assert_eq!(request.headers()["authorization"], "Bearer access");
+/// #     Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+/// # });
+/// # let (access, refresh) = ("access", "refresh");
+/// let session = TokenManager::builder(HttpRefresher::json("https://auth.example/refresh", http.clone()))
+///     .tokens(TokenSet::new(access, refresh))
+///     .origin("https://api.example")
+///     .build()?;
+/// let mut api = ServiceBuilder::new()
+///     .layer(RefreshLayer::new(session.clone()))
+///     .service(http);
+///
+/// let request = Request::get("https://api.example/me").body(Full::default())?;
+/// let response = api.ready().await?.call(request).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Layers that follow redirects go *outside* this one, so that each hop is judged by its own origin.
+#[derive(Clone)]
+pub struct RefreshLayer {
+    manager: TokenManager,
+    wants_retry: Predicate,
+}
+
+impl RefreshLayer {
+    /// A layer that takes its tokens from `manager`.
+    pub fn new(manager: TokenManager) -> Self {
+        Self {
+            manager,
+            wants_retry: Arc::new(wants_fresher_token),
+        }
+    }
+
+    /// Replaces the rule that says which responses ask for a fresher token.
+    ///
+    /// By default it is a 401 whose `Bearer` challenge says `invalid_token`, or that has no `Bearer`
+    /// challenge with an error code (RFC 6750 section 3).
+    #[must_use]
+    pub fn retry_when(
+        mut self,
+        wants_retry: impl Fn(StatusCode, &HeaderMap) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.wants_retry = Arc::new(wants_retry);
+        self
+    }
+}
+
+impl<S> Layer<S> for RefreshLayer {
+    type Service = RefreshService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        RefreshService::new(inner, self.manager.clone(), self.wants_retry.clone())
+    }
+}
+
+impl fmt::Debug for RefreshLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshLayer")
+            .field("manager", &self.manager)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,186 @@
+//! One session: its tokens, and the one refresh that may run at a time. It knows nothing of HTTP.
+
+mod backoff;
+mod budget;
+mod builder;
+mod error;
+mod flight;
+mod persist;
+mod shared;
+mod sign_out;
+mod state;
+mod wait;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use self::builder::{BuildError, BuildErrorKind, TokenManagerBuilder};
+pub use self::error::{RefreshUnavailable, SessionEnded, TokenError, UnavailableKind};
+pub use self::sign_out::SignOut;
+
+pub(crate) use self::state::{Lease, Verdict};
+pub(crate) use self::wait::{Pending, Wait};
+
+use self::shared::Shared;
+use self::state::{Opening, Want};
+use crate::clock::Now;
+use crate::event::{EndReason, Events};
+use crate::origin::Origins;
+use crate::refresh::Refresher;
+use crate::tokens::{AccessToken, TokenSet};
+
+/// One session: holds its tokens, refreshes them when they are needed, once, and tells everybody.
+///
+/// Clones are handles to the same session. However many of them ask at once, one refresh runs at a
+/// time, in a task of its own, and all get its result. A failed one is not repeated at once.
+///
+/// ```
+/// use refresh_client_layer::{RefreshError, RefreshRequest, TokenManager, TokenSet};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let session = TokenManager::builder(|_: RefreshRequest| async {
+///     Ok::<_, RefreshError>(TokenSet::new("access-2", "refresh-2"))
+/// })
+/// .tokens(TokenSet::new("access-1", "refresh-1"))
+/// .origin("https://api.example")
+/// .build()?;
+///
+/// assert_eq!(session.access_token().await?.secret(), "access-1");
+/// assert_eq!(session.force_refresh().await?.secret(), "access-2");
+/// session.sign_out().await;
+/// assert!(session.access_token().await.is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct TokenManager {
+    shared: Arc<Shared>,
+}
+
+impl TokenManager {
+    /// Starts to configure a session whose tokens come from `refresher`.
+    pub fn builder(refresher: impl Refresher) -> TokenManagerBuilder {
+        TokenManagerBuilder::new(refresher)
+    }
+
+    /// A token that is good for a request now, after a refresh if need be.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenError::SessionEnded`] if somebody has to sign in, else
+    /// [`TokenError::RefreshUnavailable`].
+    pub async fn access_token(&self) -> Result<AccessToken, TokenError> {
+        signed_in(self.lease().verdict().await?)
+    }
+
+    /// A token newer than the present one, for servers that say in their own way that it is dead.
+    ///
+    /// # Errors
+    ///
+    /// As [`access_token`](Self::access_token); soon after a failed refresh it fails at once.
+    pub async fn force_refresh(&self) -> Result<AccessToken, TokenError> {
+        let generation = self.shared.state().generation;
+        signed_in(self.renew(generation).verdict().await?)
+    }
+
+    /// Begins a session with tokens from a log-in, instead of the present one if there is one.
+    ///
+    /// A refresh that is under way is of no consequence any more. The store learns of the tokens in
+    /// the background; [`flush`](Self::flush) waits for it.
+    pub fn sign_in(&self, tokens: TokenSet) {
+        self.shared.state_mut().sign_in(tokens, Now::read());
+        self.shared.changed.notify_waiters();
+        if let Some(runtime) = self.shared.runtime() {
+            let shared = self.shared.clone();
+            drop(runtime.spawn(async move {
+                if !shared.persist().await {
+                    shared.persist_later();
+                }
+            }));
+        }
+    }
+
+    /// Ends the session: here at once, in the store, and at the server if it answers within 5
+    /// seconds. The work goes on if the future is dropped.
+    pub async fn sign_out(&self) -> SignOut {
+        let leaving = sign_out::end(&self.shared);
+        let work = sign_out::finish(self.shared.clone(), leaving);
+        match self.shared.runtime() {
+            Some(runtime) => runtime.spawn(work).await.unwrap_or_default(),
+            None => SignOut::default(),
+        }
+    }
+
+    /// Waits until the store holds what this manager holds; false if the store failed, which is
+    /// then tried again later.
+    pub async fn flush(&self) -> bool {
+        self.shared.persist().await
+    }
+
+    /// What happens to the session from now on.
+    pub fn events(&self) -> Events {
+        self.shared.announcer.subscribe()
+    }
+
+    /// What to send with a request.
+    pub(crate) fn lease(&self) -> Pending {
+        if flight::is_inside(&self.shared) {
+            return reentrant();
+        }
+        let now = Now::read();
+        if let Some(lease) = self.shared.state().fresh(now) {
+            return Pending::Ready(Ok(Some(lease)));
+        }
+        let opening = self.shared.state().open(now);
+        match opening {
+            Ok(Opening::Use(lease)) => Pending::Ready(Ok(lease)),
+            Ok(Opening::UseAndRefresh(lease, mut want)) => {
+                // Whatever comes of it is for later requests.
+                drop(self.shared.step(&mut want));
+                Pending::Ready(Ok(Some(lease)))
+            }
+            Ok(Opening::Wait(want)) => Pending::new(&self.shared, want),
+            Err(ended) => Pending::Ready(Err(ended.into())),
+        }
+    }
+
+    /// What to send instead of the token of `generation`, which was refused.
+    pub(crate) fn renew(&self, generation: u64) -> Pending {
+        if flight::is_inside(&self.shared) {
+            return reentrant();
+        }
+        Pending::new(&self.shared, Want::newer_than(generation))
+    }
+
+    pub(crate) fn origins(&self) -> &Origins {
+        &self.shared.settings.origins
+    }
+
+    fn new(shared: Shared) -> Self {
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+}
+
+impl fmt::Debug for TokenManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenManager")
+            .field("generation", &self.shared.state().generation)
+            .field("origins", self.origins())
+            .finish_non_exhaustive()
+    }
+}
+
+fn signed_in(lease: Option<Lease>) -> Result<AccessToken, TokenError> {
+    match lease {
+        Some(lease) => Ok(lease.token),
+        None => Err(SessionEnded::new(EndReason::NeverSignedIn).into()),
+    }
+}
+
+fn reentrant() -> Pending {
+    let error = RefreshUnavailable::new(UnavailableKind::Reentrant);
+    Pending::Ready(Err(error.into()))
+}

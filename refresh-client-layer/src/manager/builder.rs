@@ -1,0 +1,242 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use super::TokenManager;
+use super::shared::{Settings, Shared};
+use super::state::{Session, State};
+use crate::clock::Now;
+use crate::event::{Announcer, Callback, Event};
+use crate::origin::{InvalidOrigin, Origin, Origins};
+use crate::refresh::{AnyRefresher, Refresher};
+use crate::store::{AnyStore, MemoryStore, TokenStore};
+use crate::tokens::TokenSet;
+
+/// Configures a [`TokenManager`].
+pub struct TokenManagerBuilder {
+    refresher: AnyRefresher,
+    refresher_origin: Result<Option<Origin>, InvalidOrigin>,
+    tokens: Option<TokenSet>,
+    origins: Vec<Result<Origin, InvalidOrigin>>,
+    store: Option<AnyStore>,
+    callback: Option<Callback>,
+    runtime: Option<Handle>,
+    attempt_timeout: Duration,
+    wait_timeout: Duration,
+    sends_key: bool,
+}
+
+impl TokenManagerBuilder {
+    pub(super) fn new(refresher: impl Refresher) -> Self {
+        Self {
+            refresher_origin: refresher.origin(),
+            refresher: AnyRefresher::new(refresher),
+            tokens: None,
+            origins: Vec::new(),
+            store: None,
+            callback: None,
+            runtime: None,
+            attempt_timeout: Duration::from_secs(30),
+            wait_timeout: Duration::from_secs(45),
+            sends_key: true,
+        }
+    }
+
+    /// The tokens to begin with if the store has none. Tokens of a store win, since they are the
+    /// children of those that a program was once started with; to begin a new session, call
+    /// [`sign_in`](TokenManager::sign_in).
+    #[must_use]
+    pub fn tokens(mut self, tokens: TokenSet) -> Self {
+        self.tokens = Some(tokens);
+        self
+    }
+
+    /// An origin that may see the access token, written `https://host[:port]`; can be called more
+    /// than once. By default it is the origin of the refresh endpoint alone.
+    #[must_use]
+    pub fn origin(mut self, origin: impl AsRef<str>) -> Self {
+        let origin = Origin::parse(origin.as_ref()).and_then(Origin::confidential);
+        self.origins.push(origin);
+        self
+    }
+
+    /// An origin that may see the access token even though everybody on the way can read it:
+    /// `http` to another machine.
+    #[must_use]
+    pub fn dangerously_plain_origin(mut self, origin: impl AsRef<str>) -> Self {
+        self.origins.push(Origin::parse(origin.as_ref()));
+        self
+    }
+
+    /// Where the session lives while the program does not run; by default nowhere.
+    #[must_use]
+    pub fn store(mut self, store: impl TokenStore) -> Self {
+        self.store = Some(AnyStore::new(store));
+        self
+    }
+
+    /// Calls `callback` with each [`Event`], besides [`TokenManager::events`]. Waiters go on only
+    /// after it has returned, so it should be quick.
+    #[must_use]
+    pub fn on_event(mut self, callback: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        self.callback = Some(Arc::new(callback));
+        self
+    }
+
+    /// Runs refreshes on this runtime; by default on that of whoever needs one first.
+    #[must_use]
+    pub fn runtime(mut self, handle: Handle) -> Self {
+        self.runtime = Some(handle);
+        self
+    }
+
+    /// How long one refresh may take; 30 seconds by default.
+    #[must_use]
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
+        self
+    }
+
+    /// How long a request waits for a token; 45 seconds by default.
+    #[must_use]
+    pub fn wait_timeout(mut self, timeout: Duration) -> Self {
+        self.wait_timeout = timeout;
+        self
+    }
+
+    /// Sends no idempotency key, for a server that stumbles over the header, or for several
+    /// processes that have no store in common. A lost answer may then end the session.
+    #[must_use]
+    pub fn plain_server(mut self) -> Self {
+        self.sends_key = false;
+        self
+    }
+
+    /// Builds the manager. Nothing is sent or loaded until a token is needed.
+    ///
+    /// # Errors
+    ///
+    /// If a URL is none, or plain `http` to another machine; if nobody may see the access token; or
+    /// if a header cannot carry it.
+    pub fn build(self) -> Result<TokenManager, BuildError> {
+        let origins = allowed(self.origins, self.refresher_origin)?;
+        if let Some(tokens) = &self.tokens
+            && !(tokens.access_token().is_valid() && tokens.refresh_token().is_valid())
+        {
+            return Err(BuildErrorKind::Tokens.into());
+        }
+        let mut state = State::new(Session::Empty);
+        match (&self.store, self.tokens) {
+            (Some(_), tokens) => state.session = Session::Unloaded(tokens),
+            (None, Some(tokens)) => state.sign_in(tokens, Now::read()),
+            (None, None) => {}
+        }
+        let store = self
+            .store
+            .unwrap_or_else(|| AnyStore::new(MemoryStore::new()));
+        let settings = Settings {
+            origins,
+            runtime: self.runtime,
+            attempt_timeout: self.attempt_timeout,
+            wait_timeout: self.wait_timeout,
+            sends_key: self.sends_key,
+        };
+        let announcer = Announcer::new(self.callback);
+        let shared = Shared::new(state, self.refresher, store, announcer, settings);
+        Ok(TokenManager::new(shared))
+    }
+}
+
+impl fmt::Debug for TokenManagerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenManagerBuilder")
+            .field("tokens", &self.tokens)
+            .field("origins", &self.origins)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a manager cannot be built; the text says what to do.
+#[derive(Debug)]
+pub struct BuildError {
+    kind: BuildErrorKind,
+    source: Option<InvalidOrigin>,
+}
+
+/// The kinds of [`BuildError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildErrorKind {
+    /// What was given to `origin` is none; the source says why.
+    Origin,
+    /// The URL of the refresher cannot be used; the source says why.
+    RefreshUrl,
+    /// Nobody may see the access token.
+    NoOrigin,
+    /// A token is empty, or a header cannot carry it.
+    Tokens,
+}
+
+impl BuildError {
+    /// What is wrong.
+    pub fn kind(&self) -> BuildErrorKind {
+        self.kind
+    }
+}
+
+impl From<BuildErrorKind> for BuildError {
+    fn from(kind: BuildErrorKind) -> Self {
+        Self { kind, source: None }
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.kind, &self.source) {
+            (BuildErrorKind::Origin, Some(why)) => {
+                write!(f, "correct what is given to origin: {why}")
+            }
+            (BuildErrorKind::RefreshUrl, Some(why)) => {
+                write!(f, "correct the url of the refresher: {why}")
+            }
+            (BuildErrorKind::NoOrigin, _) => f.write_str(
+                "say who may see the access token: call origin(\"https://api.example\")",
+            ),
+            (BuildErrorKind::Tokens, _) => f.write_str(
+                "give tokens as the server wrote them: one is empty or no header can carry it",
+            ),
+            (_, None) => f.write_str("correct the urls"),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source
+            .as_ref()
+            .map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}
+
+fn allowed(
+    given: Vec<Result<Origin, InvalidOrigin>>,
+    refresher: Result<Option<Origin>, InvalidOrigin>,
+) -> Result<Origins, BuildError> {
+    let refresher = refresher.map_err(|source| BuildError {
+        kind: BuildErrorKind::RefreshUrl,
+        source: Some(source),
+    })?;
+    let mut origins = Origins::default();
+    for origin in given {
+        origins.add(origin.map_err(|source| BuildError {
+            kind: BuildErrorKind::Origin,
+            source: Some(source),
+        })?);
+    }
+    if origins.is_empty() {
+        origins.add(refresher.ok_or(BuildErrorKind::NoOrigin)?);
+    }
+    Ok(origins)
+}

@@ -1,0 +1,168 @@
+use std::error::Error;
+use std::fmt;
+
+use crate::event::EndReason;
+use crate::refresh::{RefreshError, RefreshErrorKind};
+
+/// Why there is no access token.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// There is no session: sign in.
+    SessionEnded(SessionEnded),
+    /// There is a session, but no usable token right now: try again later.
+    RefreshUnavailable(RefreshUnavailable),
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SessionEnded(error) => error.fmt(f),
+            Self::RefreshUnavailable(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for TokenError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::SessionEnded(error) => error.source(),
+            Self::RefreshUnavailable(error) => error.source(),
+        }
+    }
+}
+
+impl From<SessionEnded> for TokenError {
+    fn from(error: SessionEnded) -> Self {
+        Self::SessionEnded(error)
+    }
+}
+
+impl From<RefreshUnavailable> for TokenError {
+    fn from(error: RefreshUnavailable) -> Self {
+        Self::RefreshUnavailable(error)
+    }
+}
+
+/// There is no session, and no refresh will bring one: the user has to sign in.
+#[derive(Clone, Debug)]
+pub struct SessionEnded {
+    reason: EndReason,
+}
+
+impl SessionEnded {
+    pub(crate) fn new(reason: EndReason) -> Self {
+        Self { reason }
+    }
+
+    /// Who ended it.
+    pub fn reason(&self) -> EndReason {
+        self.reason
+    }
+}
+
+impl fmt::Display for SessionEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.reason {
+            EndReason::NeverSignedIn => "nobody is signed in",
+            EndReason::SignedOut => "the session was signed out",
+            EndReason::Refused => "the server ended the session: sign in again",
+        })
+    }
+}
+
+impl Error for SessionEnded {}
+
+/// A refresh could not be carried out. The session may well be alive: this is no reason to ask the
+/// user to sign in.
+#[derive(Clone, Debug)]
+pub struct RefreshUnavailable {
+    kind: UnavailableKind,
+    source: Option<RefreshError>,
+}
+
+/// The kinds of [`RefreshUnavailable`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UnavailableKind {
+    /// The refresh was tried and failed; the source says how.
+    Failed,
+    /// The server refused the request itself, as with an unknown client.
+    Configuration,
+    /// No answer within the time-out, 30 seconds by default.
+    TimedOut,
+    /// An earlier try failed a moment ago; the source says how.
+    BackingOff,
+    /// New tokens do not live, or are refused at once: more than 5 in 30 seconds were replaced
+    /// before their time.
+    TooManyRefreshes,
+    /// The refresher sends through a client that is layered with its own manager.
+    Reentrant,
+    /// Neither does this run inside a Tokio runtime nor was one given to the builder.
+    NoRuntime,
+    /// The runtime that ran the refresh has shut down.
+    Interrupted,
+    /// The refresher or the store panicked.
+    Panicked,
+    /// The store could not be read, so that nobody knows whether there is a session.
+    Store,
+}
+
+impl RefreshUnavailable {
+    pub(crate) fn new(kind: UnavailableKind) -> Self {
+        Self { kind, source: None }
+    }
+
+    pub(crate) fn failed(error: RefreshError) -> Self {
+        let kind = match error.kind() {
+            RefreshErrorKind::Configuration => UnavailableKind::Configuration,
+            _ => UnavailableKind::Failed,
+        };
+        Self {
+            kind,
+            source: Some(error),
+        }
+    }
+
+    /// The same cause, seen by somebody who did not wait for it.
+    pub(crate) fn backing_off(&self) -> Self {
+        Self {
+            kind: UnavailableKind::BackingOff,
+            source: self.source.clone(),
+        }
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> UnavailableKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for RefreshUnavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            UnavailableKind::Failed => "the access token could not be refreshed",
+            UnavailableKind::Configuration => "the token server refused the refresh request itself",
+            UnavailableKind::TimedOut => "the refresh took too long",
+            UnavailableKind::BackingOff => "the last refresh failed a moment ago",
+            UnavailableKind::TooManyRefreshes => "new access tokens do not live long enough",
+            UnavailableKind::Reentrant => {
+                "the refresher sends through its own layered client: give it the bare one"
+            }
+            UnavailableKind::NoRuntime => {
+                "no tokio runtime: call from inside one or give its handle to the builder"
+            }
+            UnavailableKind::Interrupted => "the runtime of the refresh has shut down",
+            UnavailableKind::Panicked => "the refresh panicked",
+            UnavailableKind::Store => "the token store could not be read",
+        })
+    }
+}
+
+impl Error for RefreshUnavailable {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source
+            .as_ref()
+            .map(|source| source as &(dyn Error + 'static))
+    }
+}

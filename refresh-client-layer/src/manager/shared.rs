@@ -1,0 +1,101 @@
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, Notify};
+
+use super::error::{RefreshUnavailable, UnavailableKind};
+use super::flight;
+use super::state::{State, Step, Verdict, Want};
+use crate::clock::Now;
+use crate::event::Announcer;
+use crate::origin::Origins;
+use crate::refresh::AnyRefresher;
+use crate::store::AnyStore;
+
+/// What the clones of a manager have in common.
+///
+/// The state is behind a lock that is never held across foreign code: not while a future is polled,
+/// a callback runs or a waiter is woken.
+pub(super) struct Shared {
+    state: RwLock<State>,
+    /// Wakes everybody who waits for the state to change.
+    pub(super) changed: Arc<Notify>,
+    pub(super) refresher: AnyRefresher,
+    pub(super) store: AnyStore,
+    /// Held while the store is written to, so that a write cannot overtake a later one.
+    pub(super) writing: Mutex<Writer>,
+    pub(super) announcer: Announcer,
+    pub(super) settings: Settings,
+}
+
+/// What the builder was told.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) origins: Origins,
+    pub(super) runtime: Option<Handle>,
+    pub(super) attempt_timeout: Duration,
+    pub(super) wait_timeout: Duration,
+    pub(super) sends_key: bool,
+}
+
+/// What is known of the store's health.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    pub(super) is_failing: bool,
+}
+
+impl Shared {
+    pub(super) fn new(
+        state: State,
+        refresher: AnyRefresher,
+        store: AnyStore,
+        announcer: Announcer,
+        settings: Settings,
+    ) -> Self {
+        Self {
+            state: RwLock::new(state),
+            changed: Arc::new(Notify::new()),
+            refresher,
+            store,
+            writing: Mutex::new(Writer::default()),
+            announcer,
+            settings,
+        }
+    }
+
+    pub(super) fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves towards what is wanted; `None` means: wait for the next change.
+    pub(super) fn step(self: &Arc<Self>, want: &mut Want) -> Option<Verdict> {
+        let step = self.state_mut().step(want, Now::read());
+        match step {
+            Step::Done(verdict) => Some(verdict),
+            Step::Wait => None,
+            Step::Start(flight) => {
+                let Some(runtime) = self.runtime() else {
+                    self.state_mut().abandon(flight);
+                    self.changed.notify_waiters();
+                    let error = RefreshUnavailable::new(UnavailableKind::NoRuntime);
+                    return Some(Err(error.into()));
+                };
+                flight::launch(self, flight, &runtime);
+                None
+            }
+        }
+    }
+
+    /// Where tasks of ours run.
+    pub(super) fn runtime(&self) -> Option<Handle> {
+        self.settings
+            .runtime
+            .clone()
+            .or_else(|| Handle::try_current().ok())
+    }
+}

@@ -1,0 +1,92 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::shared::Shared;
+use super::state::{Session, Unsaved};
+use crate::event::{EndReason, Event};
+use crate::tokens::RefreshToken;
+
+/// What became of a sign-out. The session is over locally in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SignOut {
+    is_revoked: bool,
+    is_cleared: bool,
+}
+
+impl SignOut {
+    /// The server confirmed that the session is over. If it did not, the refresh token stays good
+    /// until it expires.
+    pub fn is_revoked(self) -> bool {
+        self.is_revoked
+    }
+
+    /// The store has forgotten the tokens. If it has not, it is asked again in the background.
+    pub fn is_cleared(self) -> bool {
+        self.is_cleared
+    }
+}
+
+/// Ends the session here at once; the rest of the work is what is returned.
+pub(super) fn end(shared: &Arc<Shared>) -> Leaving {
+    let (leaving, had_session) = {
+        let mut state = shared.state_mut();
+        let leaving = match &state.session {
+            Session::Live(live) => Leaving::With(live.tokens.refresh_token().clone()),
+            Session::Unloaded(given) => {
+                Leaving::Unknown(given.as_ref().map(|tokens| tokens.refresh_token().clone()))
+            }
+            Session::Empty | Session::Ended(_) => Leaving::Nobody,
+        };
+        let had_session = state.end(EndReason::SignedOut, Unsaved::End(u64::MAX));
+        (leaving, had_session)
+    };
+    if had_session {
+        shared.announcer.announce(Event::SessionEnded {
+            reason: EndReason::SignedOut,
+        });
+    }
+    shared.changed.notify_waiters();
+    leaving
+}
+
+/// Whose session is to be ended at the server.
+pub(super) enum Leaving {
+    With(RefreshToken),
+    /// That of the store, or else of this token.
+    Unknown(Option<RefreshToken>),
+    Nobody,
+}
+
+/// Forgets the tokens in the store, then ends the session at the server.
+pub(super) async fn finish(shared: Arc<Shared>, leaving: Leaving) -> SignOut {
+    let token = match leaving {
+        Leaving::With(token) => Some(token),
+        Leaving::Unknown(given) => match shared.store.load().await {
+            Ok(Some(stored)) => Some(stored.tokens().refresh_token().clone()),
+            _ => given,
+        },
+        Leaving::Nobody => None,
+    };
+    let is_cleared = shared.persist().await;
+    if !is_cleared {
+        shared.persist_later();
+    }
+    SignOut {
+        is_cleared,
+        is_revoked: match token {
+            Some(token) => shared.revoke(token).await,
+            None => false,
+        },
+    }
+}
+
+impl Shared {
+    /// True if the server confirmed it in time.
+    pub(super) async fn revoke(&self, token: RefreshToken) -> bool {
+        let work = self.refresher.revoke(token);
+        matches!(tokio::time::timeout(PATIENCE, work).await, Ok(Ok(())))
+    }
+}
+
+/// Nobody wants to wait longer for a sign-out.
+const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,0 +1,343 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::backoff;
+use super::budget::Budget;
+use super::error::{RefreshUnavailable, SessionEnded, TokenError, UnavailableKind};
+use crate::clock::{self, Now};
+use crate::event::EndReason;
+use crate::schedule::{Phase, Validity};
+use crate::tokens::{AccessToken, IdempotencyKey, TokenSet};
+
+/// Everything about the session that changes together. It takes the time as an argument and runs no
+/// foreign code, so that it can live behind a lock.
+#[derive(Debug)]
+pub(super) struct State {
+    /// Grows whenever the session changes.
+    pub(super) generation: u64,
+    pub(super) session: Session,
+    /// The one refresh that may change the session. Whatever changes it otherwise grounds this
+    /// flight: it runs on, but nobody listens to its end.
+    flight: Option<FlightId>,
+    flights: FlightId,
+    failure: Option<Failure>,
+    budget: Budget,
+    /// The key of a refresh of this generation that has had no definite answer.
+    pub(super) key: Option<IdempotencyKey>,
+    pub(super) unsaved: Unsaved,
+}
+
+pub(super) type FlightId = u64;
+
+#[derive(Debug)]
+pub(super) enum Session {
+    /// Nobody has looked into the store yet; the tokens are those to begin with if it is empty.
+    Unloaded(Option<TokenSet>),
+    Empty,
+    Live(Arc<Live>),
+    Ended(EndReason),
+}
+
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) tokens: TokenSet,
+    validity: Validity,
+    /// The refresh that brought it: those who waited for it use it, however short-lived it is.
+    flight: Option<FlightId>,
+}
+
+/// What the store does not know yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unsaved {
+    Nothing,
+    /// Tokens that replace whatever is stored.
+    SignIn,
+    /// Tokens that replace their parent.
+    Refresh,
+    /// The end of the session up to this generation.
+    End(u64),
+}
+
+/// An access token to send, and which one it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Lease {
+    pub(crate) token: AccessToken,
+    pub(crate) generation: u64,
+}
+
+/// What somebody waits for.
+#[derive(Debug)]
+pub(super) struct Want {
+    /// A token newer than this.
+    newer_than: u64,
+    /// The present token will do if there is no newer one and it has not expired.
+    settles: bool,
+    joined: Option<FlightId>,
+    has_taken_over: bool,
+}
+
+impl Want {
+    pub(super) fn newer_than(generation: u64) -> Self {
+        Self {
+            newer_than: generation,
+            settles: false,
+            joined: None,
+            has_taken_over: false,
+        }
+    }
+}
+
+pub(crate) type Verdict = Result<Option<Lease>, TokenError>;
+
+/// What somebody who wants a token has to do.
+pub(super) enum Step {
+    Done(Verdict),
+    Wait,
+    /// Carry out this refresh, then wait.
+    Start(FlightId),
+}
+
+/// What a request does before it is sent.
+pub(super) enum Opening {
+    Use(Option<Lease>),
+    UseAndRefresh(Lease, Want),
+    Wait(Want),
+}
+
+#[derive(Debug)]
+struct Failure {
+    flight: FlightId,
+    error: RefreshUnavailable,
+    in_a_row: u32,
+    retry_at: Instant,
+}
+
+impl State {
+    pub(super) fn new(session: Session) -> Self {
+        Self {
+            generation: 0,
+            session,
+            flight: None,
+            flights: 0,
+            failure: None,
+            budget: Budget::default(),
+            key: None,
+            unsaved: Unsaved::Nothing,
+        }
+    }
+
+    /// The token, if it can be used without another thought.
+    pub(super) fn fresh(&self, now: Now) -> Option<Lease> {
+        match &self.session {
+            Session::Live(live) if live.validity.phase(now) == Phase::Fresh => {
+                Some(self.lease(live))
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn open(&self, now: Now) -> Result<Opening, SessionEnded> {
+        let mut want = Want::newer_than(self.generation);
+        want.settles = true;
+        match &self.session {
+            Session::Empty => Ok(Opening::Use(None)),
+            Session::Ended(reason) => Err(SessionEnded::new(*reason)),
+            Session::Unloaded(_) => Ok(Opening::Wait(want)),
+            Session::Live(live) => Ok(match live.validity.phase(now) {
+                Phase::Fresh => Opening::Use(Some(self.lease(live))),
+                Phase::Advisory => Opening::UseAndRefresh(self.lease(live), want),
+                Phase::Mandatory | Phase::Expired => Opening::Wait(want),
+            }),
+        }
+    }
+
+    pub(super) fn step(&mut self, want: &mut Want, now: Now) -> Step {
+        match &self.session {
+            Session::Empty => return Step::Done(Ok(None)),
+            Session::Ended(reason) => {
+                return Step::Done(Err(SessionEnded::new(*reason).into()));
+            }
+            Session::Live(live) if self.generation > want.newer_than => {
+                let has_waited_for_it = live.flight.is_some() && live.flight == want.joined;
+                if has_waited_for_it || live.validity.phase(now) < Phase::Mandatory {
+                    return Step::Done(Ok(Some(self.lease(live))));
+                }
+                // Newer, and too old as well.
+                want.newer_than = self.generation;
+                want.joined = None;
+            }
+            Session::Live(_) | Session::Unloaded(_) => {}
+        }
+        if let Some(flight) = self.flight {
+            want.joined = Some(flight);
+            return Step::Wait;
+        }
+        match self.clearance(want, now) {
+            Ok(()) => {
+                self.flights += 1;
+                self.flight = Some(self.flights);
+                want.joined = self.flight;
+                Step::Start(self.flights)
+            }
+            Err(error) => Step::Done(self.settle(want, error, now)),
+        }
+    }
+
+    /// May a refresh start now?
+    fn clearance(&mut self, want: &mut Want, now: Now) -> Result<(), RefreshUnavailable> {
+        if let Some(joined) = want.joined.take() {
+            match &self.failure {
+                Some(failure) if failure.flight >= joined => return Err(failure.error.clone()),
+                _ if want.has_taken_over => {
+                    return Err(RefreshUnavailable::new(UnavailableKind::Interrupted));
+                }
+                _ => want.has_taken_over = true,
+            }
+        }
+        if let Some(failure) = &self.failure
+            && now.monotonic < failure.retry_at
+        {
+            return Err(failure.error.backing_off());
+        }
+        let is_premature =
+            matches!(&self.session, Session::Live(live) if live.validity.is_premature(now));
+        if is_premature && !self.budget.take(now.monotonic) {
+            return Err(RefreshUnavailable::new(UnavailableKind::TooManyRefreshes));
+        }
+        Ok(())
+    }
+
+    /// The present token instead of a newer one, if that will do.
+    fn settle(&self, want: &Want, error: RefreshUnavailable, now: Now) -> Verdict {
+        match &self.session {
+            // Where new tokens die at once, the server knows best whether one is good.
+            Session::Live(live)
+                if want.settles
+                    && (live.validity.phase(now) < Phase::Expired
+                        || error.kind() == UnavailableKind::TooManyRefreshes) =>
+            {
+                Ok(Some(self.lease(live)))
+            }
+            _ => Err(error.into()),
+        }
+    }
+
+    fn lease(&self, live: &Live) -> Lease {
+        Lease {
+            token: live.tokens.access_token().clone(),
+            generation: self.generation,
+        }
+    }
+
+    pub(super) fn is_current(&self, flight: FlightId) -> bool {
+        self.flight == Some(flight)
+    }
+
+    /// Takes back a flight that nobody carries out.
+    pub(super) fn abandon(&mut self, flight: FlightId) {
+        if self.is_current(flight) {
+            self.flight = None;
+        }
+    }
+
+    /// New tokens from the server.
+    pub(super) fn renew(&mut self, tokens: TokenSet, asked: Now, is_saved: bool) {
+        self.become_live(tokens, asked, self.flight);
+        if !is_saved {
+            self.unsaved = Unsaved::Refresh;
+        }
+    }
+
+    /// Tokens that the store knows.
+    pub(super) fn adopt(&mut self, tokens: TokenSet, now: Now) {
+        self.become_live(tokens, now, None);
+    }
+
+    /// Tokens that the store will know, unless it has got newer ones by then.
+    pub(super) fn begin(&mut self, tokens: TokenSet, now: Now) {
+        self.become_live(tokens, now, None);
+        self.unsaved = Unsaved::Refresh;
+    }
+
+    pub(super) fn sign_in(&mut self, tokens: TokenSet, now: Now) {
+        let tokens = tokens.with_generation(self.generation + 1);
+        self.become_live(tokens, now, None);
+        self.budget = Budget::default();
+        self.unsaved = Unsaved::SignIn;
+    }
+
+    /// Moves tokens that have been signed in with above what the store holds.
+    pub(super) fn outrank(&mut self, stored: u64) {
+        if let Session::Live(live) = &self.session {
+            self.generation = self.generation.max(stored.saturating_add(1));
+            self.session = Session::Live(Arc::new(Live {
+                tokens: live.tokens.clone().with_generation(self.generation),
+                validity: live.validity,
+                flight: live.flight,
+            }));
+        }
+    }
+
+    /// The session is over; true if there was one.
+    pub(super) fn end(&mut self, reason: EndReason, unsaved: Unsaved) -> bool {
+        let had_session = matches!(self.session, Session::Live(_) | Session::Unloaded(_));
+        if had_session {
+            self.change(Session::Ended(reason), self.generation + 1);
+            self.unsaved = unsaved;
+        }
+        had_session
+    }
+
+    /// The store is empty.
+    pub(super) fn empty(&mut self) {
+        self.change(Session::Empty, self.generation);
+    }
+
+    pub(super) fn fail(
+        &mut self,
+        flight: FlightId,
+        error: RefreshUnavailable,
+        wish: Option<Duration>,
+        now: Now,
+    ) {
+        let in_a_row = self.failures() + 1;
+        let delay = backoff::delay(in_a_row, wish, clock::jitter());
+        self.flight = None;
+        self.failure = Some(Failure {
+            flight,
+            error,
+            in_a_row,
+            retry_at: now.monotonic + delay,
+        });
+    }
+
+    /// How many refreshes have failed in a row.
+    pub(super) fn failures(&self) -> u32 {
+        self.failure.as_ref().map_or(0, |failure| failure.in_a_row)
+    }
+
+    fn become_live(&mut self, tokens: TokenSet, obtained: Now, flight: Option<FlightId>) {
+        let mut lifetime = tokens.lifetime(obtained.wall);
+        if !tokens.access_token().is_valid() {
+            lifetime = Some(Duration::ZERO);
+        }
+        let generation = tokens.generation();
+        let live = Live {
+            validity: Validity::new(obtained, lifetime, clock::jitter()),
+            tokens: tokens.pinned(obtained.wall),
+            flight,
+        };
+        self.change(Session::Live(Arc::new(live)), generation);
+    }
+
+    fn change(&mut self, session: Session, generation: u64) {
+        self.session = session;
+        self.generation = generation;
+        self.flight = None;
+        self.failure = None;
+        self.key = None;
+        self.unsaved = Unsaved::Nothing;
+    }
+}

@@ -1,0 +1,82 @@
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+use tokio::runtime::Handle;
+use tokio::sync::futures::OwnedNotified;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::error::{RefreshUnavailable, UnavailableKind};
+use super::shared::Shared;
+use super::state::{Verdict, Want};
+
+/// A verdict, now or later.
+pub(crate) enum Pending {
+    Ready(Verdict),
+    Later(Wait),
+}
+
+impl Pending {
+    pub(super) fn new(shared: &Arc<Shared>, mut want: Want) -> Self {
+        // Before the look at the state, so that no change slips in between.
+        let changed = shared.changed.clone().notified_owned();
+        match shared.step(&mut want) {
+            Some(verdict) => Self::Ready(verdict),
+            None => Self::Later(Wait {
+                shared: shared.clone(),
+                want,
+                changed,
+                deadline: deadline(shared),
+            }),
+        }
+    }
+
+    pub(super) async fn verdict(self) -> Verdict {
+        match self {
+            Self::Ready(verdict) => verdict,
+            Self::Later(wait) => wait.await,
+        }
+    }
+}
+
+pin_project! {
+    /// Resolves once a token is there or will not come.
+    pub(crate) struct Wait {
+        shared: Arc<Shared>,
+        want: Want,
+        #[pin]
+        changed: OwnedNotified,
+        #[pin]
+        deadline: Option<Sleep>,
+    }
+}
+
+impl Future for Wait {
+    type Output = Verdict;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        while this.changed.as_mut().poll(cx).is_ready() {
+            this.changed
+                .set(this.shared.changed.clone().notified_owned());
+            if let Some(verdict) = this.shared.step(this.want) {
+                return Poll::Ready(verdict);
+            }
+        }
+        match this.deadline.as_pin_mut().map(|sleep| sleep.poll(cx)) {
+            Some(Poll::Ready(())) => {
+                let error = RefreshUnavailable::new(UnavailableKind::TimedOut);
+                Poll::Ready(Err(error.into()))
+            }
+            Some(Poll::Pending) | None => Poll::Pending,
+        }
+    }
+}
+
+/// The waiter's own runtime wakes it, if it has one: that of the refresh may go away.
+fn deadline(shared: &Shared) -> Option<Sleep> {
+    Handle::try_current().ok()?;
+    Some(sleep_until(Instant::now() + shared.settings.wait_timeout))
+}

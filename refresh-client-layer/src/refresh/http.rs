@@ -1,0 +1,190 @@
+use std::error::Error;
+use std::fmt;
+use std::future::poll_fn;
+use std::marker::PhantomData;
+
+use bytes::{Buf, Bytes};
+use http::{Request, Response};
+use http_body::Body;
+use http_body_util::{BodyExt as _, Limited};
+use tower_service::Service;
+
+use super::answer::Answer;
+use super::wire::{Dialect, Endpoint};
+use super::{RefreshError, RefreshErrorKind, RefreshRequest, Refresher};
+use crate::clock::Now;
+use crate::origin::{InvalidOrigin, Origin};
+use crate::tokens::{RefreshToken, TokenSet};
+
+/// Refreshes over HTTP, with any Tower service that sends requests.
+///
+/// The service should not follow redirects: a refresh token goes to the configured URL and nowhere
+/// else, and a redirect counts as a fault. Answers are read up to 64 KiB. `B` is the request body
+/// type of the service.
+///
+/// ```
+/// use refresh_client_layer::HttpRefresher;
+/// # use std::convert::Infallible;
+/// # use bytes::Bytes;
+/// # use http_body_util::Full;
+/// # let http = tower::service_fn(|_: http::Request<Full<Bytes>>| async {
+/// #     Ok::<_, Infallible>(http::Response::new(Full::<Bytes>::default()))
+/// # });
+///
+/// let json = HttpRefresher::json("https://auth.example/refresh", http.clone());
+///
+/// let oauth2 = HttpRefresher::oauth2("https://auth.example/token", http)
+///     .client_id("mobile")
+///     .revocation_url("https://auth.example/oauth/revoke");
+/// ```
+pub struct HttpRefresher<S, B> {
+    endpoint: Endpoint,
+    service: S,
+    body: PhantomData<fn(B)>,
+}
+
+impl<S, B> HttpRefresher<S, B> {
+    /// Posts `{"refresh_token": ".."}` to `url`, and at sign-out to `logout` next to it.
+    pub fn json(url: impl AsRef<str>, service: S) -> Self
+    where
+        S: Service<Request<B>>,
+    {
+        Self::new(Endpoint::new(url.as_ref(), Dialect::Json), service)
+    }
+
+    /// Posts the form of RFC 6749 section 6 to `url`, and at sign-out that of RFC 7009 to `revoke`
+    /// next to it.
+    pub fn oauth2(url: impl AsRef<str>, service: S) -> Self
+    where
+        S: Service<Request<B>>,
+    {
+        Self::new(Endpoint::new(url.as_ref(), Dialect::OAuth2), service)
+    }
+
+    fn new(endpoint: Endpoint, service: S) -> Self {
+        Self {
+            endpoint,
+            service,
+            body: PhantomData,
+        }
+    }
+
+    /// Names the OAuth 2.0 client (RFC 6749 section 2.2). Ignored in JSON.
+    #[must_use]
+    pub fn client_id(mut self, id: impl Into<String>) -> Self {
+        self.endpoint.client_id = Some(id.into());
+        self
+    }
+
+    /// Authenticates the OAuth 2.0 client with HTTP Basic (RFC 6749 section 2.3.1). Ignored in JSON
+    /// and without a client id.
+    #[must_use]
+    pub fn client_secret(mut self, secret: impl Into<String>) -> Self {
+        self.endpoint.client_secret = Some(secret.into().into());
+        self
+    }
+
+    /// Where to end the session at sign-out.
+    #[must_use]
+    pub fn revocation_url(mut self, url: impl AsRef<str>) -> Self {
+        self.endpoint.set_revocation_url(url.as_ref());
+        self
+    }
+
+    /// Lets the session live on if the JSON endpoint answers 401 without an OAuth error code. By
+    /// default that means that the refresh token is dead, as is a common convention.
+    #[must_use]
+    pub fn keep_session_on_plain_401(mut self) -> Self {
+        self.endpoint.plain_401_refuses = false;
+        self
+    }
+
+    /// Lets refresh tokens travel over `http` to a host other than this machine. Anybody on the way
+    /// can read them.
+    #[must_use]
+    pub fn dangerously_allow_plain_http(mut self) -> Self {
+        self.endpoint.allow_plain_http = true;
+        self
+    }
+}
+
+impl<S, B, ResBody> Refresher for HttpRefresher<S, B>
+where
+    S: Service<Request<B>, Response = Response<ResBody>> + Clone + Send + Sync + 'static,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    S::Future: Send,
+    B: From<Bytes> + Send + 'static,
+    ResBody: Body + Send,
+    ResBody::Data: Buf + Send,
+    ResBody::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    async fn refresh(&self, request: RefreshRequest) -> Result<TokenSet, RefreshError> {
+        let answer = self.send(self.endpoint.refresh(&request)?).await?;
+        answer.tokens(&self.endpoint, request.refresh_token(), Now::read().wall)
+    }
+
+    async fn revoke(&self, token: RefreshToken) -> Result<(), RefreshError> {
+        let answer = self.send(self.endpoint.revoke(&token)?).await?;
+        answer.revocation(Now::read().wall)
+    }
+
+    fn origin(&self) -> Result<Option<Origin>, InvalidOrigin> {
+        self.endpoint.check().map(Some)
+    }
+}
+
+impl<S, B> HttpRefresher<S, B> {
+    async fn send<ResBody>(&self, request: Request<Bytes>) -> Result<Answer, RefreshError>
+    where
+        S: Service<Request<B>, Response = Response<ResBody>> + Clone,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
+        B: From<Bytes>,
+        ResBody: Body,
+        ResBody::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let mut service = self.service.clone();
+        poll_fn(|cx| service.poll_ready(cx))
+            .await
+            .map_err(|error| unreachable_server(error.into()))?;
+        let response = service
+            .call(request.map(B::from))
+            .await
+            .map_err(|error| unreachable_server(error.into()))?;
+        let (parts, body) = response.into_parts();
+        // Read the head of a refusal even if its body is broken off.
+        let body = match Limited::new(body, LONGEST_ANSWER).collect().await {
+            Ok(body) => Some(body.to_bytes()),
+            Err(_) => None,
+        };
+        Ok(Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        })
+    }
+}
+
+impl<S: Clone, B> Clone for HttpRefresher<S, B> {
+    fn clone(&self) -> Self {
+        Self::new(self.endpoint.clone(), self.service.clone())
+    }
+}
+
+impl<S, B> fmt::Debug for HttpRefresher<S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpRefresher")
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+fn unreachable_server(error: Box<dyn Error + Send + Sync>) -> RefreshError {
+    RefreshError::new(
+        RefreshErrorKind::Transient,
+        "the refresh request could not be sent",
+    )
+    .with_source(error)
+}
+
+/// No honest token answer is longer.
+const LONGEST_ANSWER: usize = 64 * 1024;

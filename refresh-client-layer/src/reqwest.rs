@@ -1,0 +1,33 @@
+//! The layer over [`reqwest`].
+//!
+//! ```
+//! use refresh_client_layer::reqwest::{ReqwestService, same_origin_redirects};
+//! use refresh_client_layer::{AuthClient, HttpRefresher, TokenManager, TokenSet};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let refresh = ReqwestService::new(reqwest::Client::builder())?;
+//! let session = TokenManager::builder(HttpRefresher::json("https://auth.example/refresh", refresh))
+//!     .tokens(TokenSet::new("access", "refresh"))
+//!     .origin("https://api.example")
+//!     .build()?;
+//!
+//! let http = reqwest::Client::builder().redirect(same_origin_redirects()).build()?;
+//! let api = AuthClient::new(http, session);
+//! let request = api.get("https://api.example/me");
+//! # drop(request);
+//! # Ok(())
+//! # }
+//! ```
+
+mod client;
+mod error;
+mod message;
+mod redirect;
+mod request;
+mod service;
+
+pub use self::client::AuthClient;
+pub use self::error::{RequestError, RequestErrorKind};
+pub use self::redirect::same_origin_redirects;
+pub use self::request::RequestBuilder;
+pub use self::service::ReqwestService;

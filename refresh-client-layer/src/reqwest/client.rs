@@ -1,0 +1,94 @@
+use std::fmt;
+use std::future::poll_fn;
+
+use ::reqwest::{Client, IntoUrl, Method, Request, Response};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::error::RequestError;
+use super::request::RequestBuilder;
+use crate::layer::RefreshLayer;
+use crate::manager::TokenManager;
+use crate::service::RefreshService;
+
+/// A [`reqwest::Client`](Client) whose requests carry the access token.
+///
+/// It does not dereference to the client inside, which knows nothing of tokens. Redirects are
+/// followed by that client: build it with
+/// [`same_origin_redirects`](super::same_origin_redirects), so that the token stays where it belongs.
+#[derive(Clone)]
+pub struct AuthClient {
+    service: RefreshService<Client>,
+}
+
+impl AuthClient {
+    /// Sends with `client` and takes its tokens from `manager`.
+    pub fn new(client: Client, manager: TokenManager) -> Self {
+        Self::with_layer(client, &RefreshLayer::new(manager))
+    }
+
+    /// Sends with `client` through a layer with settings of its own.
+    pub fn with_layer(client: Client, layer: &RefreshLayer) -> Self {
+        Self {
+            service: layer.layer(client),
+        }
+    }
+
+    /// Starts a `GET` request.
+    pub fn get(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::GET, url)
+    }
+
+    /// Starts a `POST` request.
+    pub fn post(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::POST, url)
+    }
+
+    /// Starts a `PUT` request.
+    pub fn put(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::PUT, url)
+    }
+
+    /// Starts a `PATCH` request.
+    pub fn patch(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::PATCH, url)
+    }
+
+    /// Starts a `DELETE` request.
+    pub fn delete(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::DELETE, url)
+    }
+
+    /// Starts a `HEAD` request.
+    pub fn head(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::HEAD, url)
+    }
+
+    /// Starts a request.
+    pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
+        RequestBuilder::new(self.clone(), self.unlayered().request(method, url))
+    }
+
+    /// Sends a request that was built elsewhere, such as with `reqwest::RequestBuilder::build`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no token to be had, or as [`reqwest::Client::execute`](Client::execute).
+    pub async fn execute(&self, request: Request) -> Result<Response, RequestError> {
+        let mut service = self.service.clone();
+        poll_fn(|cx| Service::<Request>::poll_ready(&mut service, cx))
+            .await
+            .map_err(RequestError::new)?;
+        service.call(request).await.map_err(RequestError::new)
+    }
+
+    pub(super) fn unlayered(&self) -> &Client {
+        self.service.get_ref()
+    }
+}
+
+impl fmt::Debug for AuthClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthClient").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,87 @@
+use std::error::Error;
+use std::fmt;
+use std::mem;
+use std::task::{Context, Poll};
+
+use http::header::AUTHORIZATION;
+use tower_service::Service;
+
+use crate::challenge::Predicate;
+use crate::future::{Call, ResponseFuture};
+use crate::manager::TokenManager;
+use crate::replay::{Request, Response};
+
+/// The service that [`RefreshLayer`](crate::RefreshLayer) makes of `S`.
+#[derive(Clone)]
+pub struct RefreshService<S> {
+    inner: S,
+    manager: TokenManager,
+    wants_retry: Predicate,
+}
+
+/// In the extensions of a request: send it as it is, and hand its response out as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a mark, to be written by users")]
+pub struct SkipAuth;
+
+impl<S> RefreshService<S> {
+    pub(crate) fn new(inner: S, manager: TokenManager, wants_retry: Predicate) -> Self {
+        Self {
+            inner,
+            manager,
+            wants_retry,
+        }
+    }
+
+    /// The wrapped service. What is sent through it directly carries no token.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    fn is_ours<R: Request>(&self, request: &R) -> bool {
+        let is_marked = request
+            .extensions()
+            .is_some_and(|extensions| extensions.get::<SkipAuth>().is_some());
+        !is_marked
+            && !request.headers().contains_key(AUTHORIZATION)
+            && self.manager.origins().allow(request.target())
+    }
+}
+
+impl<S, R> Service<R> for RefreshService<S>
+where
+    S: Service<R> + Clone,
+    S::Response: Response,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    R: Request,
+{
+    type Response = S::Response;
+    type Error = Box<dyn Error + Send + Sync>;
+    type Future = ResponseFuture<S, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        // The readied service is the one to call; its clone is not ready.
+        let clone = self.inner.clone();
+        let ready = mem::replace(&mut self.inner, clone);
+        let is_ours = self.is_ours(&request);
+        let call = Call::new(self.manager.clone(), self.wants_retry.clone(), is_ours);
+        if is_ours {
+            ResponseFuture::begin(call, ready, request)
+        } else {
+            ResponseFuture::pass_through(call, ready, request)
+        }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for RefreshService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshService")
+            .field("inner", &self.inner)
+            .field("manager", &self.manager)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,144 @@
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::clock::Now;
+use crate::tokens::{IdempotencyKey, InvalidTokens, TokenJson, TokenSet};
+
+/// What a [`TokenStore`](super::TokenStore) keeps: the tokens, and the idempotency key of a refresh
+/// that was begun with them and has had no definite answer yet.
+#[derive(Clone, Debug)]
+pub struct StoredTokens {
+    tokens: TokenSet,
+    key: Option<IdempotencyKey>,
+}
+
+impl StoredTokens {
+    /// Tokens whose refresh has not begun.
+    pub fn new(tokens: TokenSet) -> Self {
+        Self { tokens, key: None }
+    }
+
+    /// The tokens.
+    pub fn tokens(&self) -> &TokenSet {
+        &self.tokens
+    }
+
+    /// The key of the refresh that was begun, if one was.
+    pub fn idempotency_key(&self) -> Option<&IdempotencyKey> {
+        self.key.as_ref()
+    }
+
+    /// Sets the key if the generation is this one and there is no key yet; returns whether it did.
+    pub fn begin(&mut self, generation: u64, key: IdempotencyKey) -> bool {
+        let begins = self.tokens.generation() == generation && self.key.is_none();
+        if begins {
+            self.key = Some(key);
+        }
+        begins
+    }
+
+    /// True if tokens of `generation` replace these.
+    pub fn is_older_than(&self, generation: u64) -> bool {
+        self.tokens.generation() < generation
+    }
+
+    /// True if tokens of `generation` have been replaced by these.
+    pub fn is_newer_than(&self, generation: u64) -> bool {
+        self.tokens.generation() > generation
+    }
+
+    /// One JSON object: `access_token`, `refresh_token`, `generation`, `expires_at` (seconds since
+    /// the epoch, if the expiry is known) and `idempotency_key` (if a refresh has begun).
+    ///
+    /// The bytes are secret; the memory is wiped when they are dropped.
+    pub fn to_json(&self) -> Zeroizing<Vec<u8>> {
+        let expires_at = self
+            .tokens
+            .expiry(Now::read().wall)
+            .and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let record = Record {
+            access_token: self.tokens.access_token().secret(),
+            refresh_token: self.tokens.refresh_token().secret(),
+            generation: self.tokens.generation(),
+            expires_at: expires_at.map(|since_epoch| since_epoch.as_secs()),
+            idempotency_key: self.key.as_ref().map(IdempotencyKey::secret),
+        };
+        // Only a map with keys that are no strings, or a failing writer, could make this an error.
+        Zeroizing::new(serde_json::to_vec(&record).unwrap_or_default())
+    }
+
+    /// Reads what [`to_json`](Self::to_json) wrote, or the plain answer of a token endpoint, which
+    /// counts as generation 1.
+    ///
+    /// # Errors
+    ///
+    /// As [`TokenSet::from_json`].
+    pub fn from_json(json: &[u8]) -> Result<Self, InvalidTokens> {
+        let mut parsed = TokenJson::parse(json)?;
+        let key = parsed.idempotency_key.take();
+        let expires_at = parsed.expires_at.take();
+        let generation = parsed.generation.take();
+        let mut tokens = parsed.into_tokens(None)?;
+        if let Some(seconds) = expires_at {
+            let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+            tokens = tokens.expires_at(at.unwrap_or(SystemTime::UNIX_EPOCH));
+        }
+        Ok(Self {
+            tokens: tokens.with_generation(generation.unwrap_or_default()),
+            key: key.as_deref().and_then(IdempotencyKey::from_secret),
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Record<'a> {
+    access_token: &'a str,
+    refresh_token: &'a str,
+    generation: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idempotency_key: Option<&'a str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_survives_its_json() {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let tokens = TokenSet::new("access", "refresh")
+            .expires_at(at)
+            .with_generation(7);
+        let mut record = StoredTokens::new(tokens);
+        let key = IdempotencyKey::random();
+        assert!(record.begin(7, key.clone()));
+
+        let read = StoredTokens::from_json(&record.to_json()).unwrap();
+        assert_eq!(read.tokens().access_token().secret(), "access");
+        assert_eq!(read.tokens().refresh_token().secret(), "refresh");
+        assert_eq!(read.tokens().generation(), 7);
+        assert_eq!(read.tokens().expiry(SystemTime::UNIX_EPOCH), Some(at));
+        assert_eq!(read.idempotency_key(), Some(&key));
+    }
+
+    #[test]
+    fn the_plain_answer_of_a_token_endpoint_is_a_record_of_generation_one() {
+        let read = StoredTokens::from_json(br#"{"access_token":"a","refresh_token":"r"}"#).unwrap();
+        assert_eq!(read.tokens().generation(), 1);
+        assert!(read.idempotency_key().is_none());
+    }
+
+    #[test]
+    fn a_key_is_set_once_and_only_for_its_generation() {
+        let mut record = StoredTokens::new(TokenSet::new("a", "r").with_generation(3));
+        let first = IdempotencyKey::random();
+        assert!(!record.begin(2, first.clone()));
+        assert!(record.begin(3, first.clone()));
+        assert!(!record.begin(3, IdempotencyKey::random()));
+        assert_eq!(record.idempotency_key(), Some(&first));
+    }
+}

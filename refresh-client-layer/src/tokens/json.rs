@@ -1,0 +1,80 @@
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{AccessToken, Expiry, InvalidTokens, InvalidTokensKind, RefreshToken, TokenSet};
+
+/// The members of a token answer, read tolerantly.
+#[derive(Deserialize)]
+pub(crate) struct TokenJson {
+    access_token: Option<String>,
+    #[serde(rename = "accessToken")]
+    access_token_camel: Option<String>,
+    refresh_token: Option<String>,
+    #[serde(rename = "refreshToken")]
+    refresh_token_camel: Option<String>,
+    token_type: Option<String>,
+    #[serde(rename = "tokenType")]
+    token_type_camel: Option<String>,
+    expires_in: Option<Value>,
+    #[serde(rename = "expiresIn")]
+    expires_in_camel: Option<Value>,
+    /// Seconds since the epoch; written by stores only.
+    pub(crate) expires_at: Option<u64>,
+    pub(crate) generation: Option<u64>,
+    pub(crate) idempotency_key: Option<String>,
+}
+
+impl TokenJson {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, InvalidTokens> {
+        // The parser's own error would quote the body.
+        serde_json::from_slice(body).map_err(|_| InvalidTokensKind::NotJson.into())
+    }
+
+    /// The tokens; `kept` stands in for a refresh token that the server did not repeat.
+    pub(crate) fn into_tokens(
+        self,
+        kept: Option<&RefreshToken>,
+    ) -> Result<TokenSet, InvalidTokens> {
+        let token_type = self.token_type.or(self.token_type_camel);
+        if token_type.is_some_and(|name| !name.eq_ignore_ascii_case("bearer")) {
+            return Err(InvalidTokensKind::NotBearer.into());
+        }
+        let access = self
+            .access_token
+            .or(self.access_token_camel)
+            .map(AccessToken::new)
+            .ok_or(InvalidTokensKind::NoAccessToken)?;
+        let refresh = self
+            .refresh_token
+            .or(self.refresh_token_camel)
+            .map(RefreshToken::new)
+            .or_else(|| kept.cloned())
+            .ok_or(InvalidTokensKind::NoRefreshToken)?;
+        if !access.is_valid() || !refresh.is_valid() {
+            return Err(InvalidTokensKind::Characters.into());
+        }
+        let expiry = self.expires_in.or(self.expires_in_camel);
+        Ok(TokenSet {
+            access,
+            refresh,
+            expiry: expiry.as_ref().and_then(seconds).map(Expiry::In),
+            generation: super::FIRST_GENERATION,
+        })
+    }
+}
+
+/// Servers write seconds as integers, as floats, as text, and sometimes below zero.
+fn seconds(value: &Value) -> Option<Duration> {
+    let seconds = match value {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    if seconds.is_nan() {
+        return None;
+    }
+    let bounded = seconds.clamp(0.0, super::LONGEST_LIFETIME.as_secs_f64());
+    Duration::try_from_secs_f64(bounded).ok()
+}

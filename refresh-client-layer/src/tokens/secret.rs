@@ -1,0 +1,93 @@
+use std::fmt;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use zeroize::Zeroizing;
+
+/// An access token, kept as the `Authorization` header it is sent in.
+///
+/// It cannot print itself; [`secret`](Self::secret) hands it out. The memory is wiped when the last
+/// copy is dropped.
+#[derive(Clone)]
+pub struct AccessToken {
+    header: HeaderValue,
+}
+
+impl AccessToken {
+    pub(super) fn new(token: String) -> Self {
+        let token = Zeroizing::new(token);
+        let header = if is_token(&token) {
+            header(&token)
+        } else {
+            HeaderValue::from_static("")
+        };
+        Self { header }
+    }
+
+    /// The token itself. Keep it out of logs.
+    pub fn secret(&self) -> &str {
+        let value = self.header.to_str().unwrap_or_default();
+        value.strip_prefix(BEARER).unwrap_or_default()
+    }
+
+    /// `Bearer <token>`, marked sensitive (RFC 6750 section 2.1).
+    pub fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+
+    /// False for a text that no header can carry.
+    pub(crate) fn is_valid(&self) -> bool {
+        !self.header.is_empty()
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessToken(..)")
+    }
+}
+
+/// A refresh token. It cannot print itself and wipes its memory when dropped.
+#[derive(Clone)]
+pub struct RefreshToken(Zeroizing<String>);
+
+impl RefreshToken {
+    pub(super) fn new(token: String) -> Self {
+        Self(Zeroizing::new(token))
+    }
+
+    /// The token itself. Keep it out of logs.
+    pub fn secret(&self) -> &str {
+        &self.0
+    }
+
+    /// False for a text that is no token (RFC 6749 appendix A.17).
+    pub(crate) fn is_valid(&self) -> bool {
+        !self.0.is_empty() && self.0.bytes().all(|byte| matches!(byte, 0x20..=0x7e))
+    }
+}
+
+impl fmt::Debug for RefreshToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RefreshToken(..)")
+    }
+}
+
+fn is_token(token: &str) -> bool {
+    !token.is_empty() && token.bytes().all(|byte| matches!(byte, 0x21..=0x7e))
+}
+
+fn header(token: &str) -> HeaderValue {
+    let mut text = Zeroizing::new(Vec::with_capacity(BEARER.len() + token.len()));
+    text.extend_from_slice(BEARER.as_bytes());
+    text.extend_from_slice(token.as_bytes());
+    HeaderValue::from_maybe_shared(Bytes::from_owner(text)).map_or(
+        HeaderValue::from_static(""),
+        |mut value| {
+            value.set_sensitive(true);
+            value
+        },
+    )
+}
+
+const BEARER: &str = "Bearer ";

@@ -1,0 +1,81 @@
+//! The example programs as processes of their own.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+
+/// A program that listens; killed when dropped.
+pub(crate) struct Server {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Starts an example and waits until it says where it listens.
+    pub(crate) fn start(example: &str, args: &[&str]) -> Self {
+        let mut process = command(example)
+            .args(args)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the example was built");
+        let stdout = process.stdout.take().expect("it is piped");
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line).expect("it says something");
+        let address = line.trim().strip_prefix("listening on ").and_then(|it| it.parse().ok());
+        let address = address.unwrap_or_else(|| panic!("{example} did not start: {line:?}"));
+        Self { process, address }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// SIGKILL: it gets no chance to write anything.
+    pub(crate) fn kill(mut self) -> SocketAddr {
+        self.stop();
+        self.address
+    }
+
+    fn stop(&mut self) {
+        // It may be dead already; either way it is gone after the wait.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Runs an example to its end.
+pub(crate) fn run(example: &str, args: &[&str]) -> Output {
+    command(example).args(args).output().expect("the example was built")
+}
+
+fn command(example: &str) -> Command {
+    static FOLDER: OnceLock<std::path::PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(build);
+    let mut command = Command::new(folder.join(example));
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Builds the examples as this test was built and says where they are.
+fn build() -> std::path::PathBuf {
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--package", "examples", "--examples", "--all-features"])
+        .status()
+        .expect("cargo runs");
+    assert!(status.success(), "the examples do not build");
+    let test = std::env::current_exe().expect("this test is a file");
+    // target/PROFILE/deps/TEST
+    let profile = test.ancestors().nth(2).expect("a target folder");
+    profile.join("examples")
+}
