@@ -1,0 +1,95 @@
+use std::collections::BTreeMap;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{self, Digest};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
+use super::form::Form;
+use super::refusal::Refusal;
+
+/// The OAuth clients that are known, with the hash of their secret if they have one.
+#[derive(Clone, Default)]
+pub(super) struct Clients(BTreeMap<String, Option<Digest>>);
+
+impl Clients {
+    pub(super) fn add(&mut self, id: String, secret: Option<&str>) {
+        self.0.insert(id, secret.map(hash));
+    }
+
+    /// The client that sent the request: none, if it does not say.
+    pub(super) fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        form: &Form<'_>,
+    ) -> Result<Option<String>, Refusal> {
+        let stated = form.get("client_id");
+        let Some(basic) = basic(headers)? else {
+            return match stated {
+                Some(id) => self.check(id, form.get("client_secret")).map(Some),
+                None if form.get("client_secret").is_some() => Err(Refusal::INVALID_CLIENT),
+                None => Ok(None),
+            };
+        };
+        if form.get("client_secret").is_some() || stated.is_some_and(|it| it != basic.id) {
+            return Err(Refusal::invalid("The client proves itself in two ways"));
+        }
+        let secret = Some(&*basic.secret).filter(|it| !it.is_empty());
+        self.check(&basic.id, secret)
+            .map(Some)
+            .map_err(Refusal::challenge_basic)
+    }
+
+    fn check(&self, id: &str, secret: Option<&str>) -> Result<String, Refusal> {
+        let is_right = match (self.0.get(id), secret) {
+            (Some(None), None) => true,
+            (Some(Some(known)), Some(secret)) => {
+                verify_slices_are_equal(known.as_ref(), hash(secret).as_ref()).is_ok()
+            }
+            _ => false,
+        };
+        is_right
+            .then(|| id.to_owned())
+            .ok_or(Refusal::INVALID_CLIENT)
+    }
+}
+
+struct Basic {
+    id: String,
+    secret: String,
+}
+
+/// HTTP Basic, where both halves are encoded as in a form (RFC 6749 s2.3.1).
+fn basic(headers: &HeaderMap) -> Result<Option<Basic>, Refusal> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(Refusal::invalid("Authorization occurs twice"));
+    }
+    let parse = || {
+        let (scheme, encoded) = value.to_str().ok()?.split_once(' ')?;
+        let decoded = BASE64_STANDARD.decode(encoded.trim()).ok()?;
+        let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+        scheme.eq_ignore_ascii_case("basic").then(|| Basic {
+            id: form_decoded(id),
+            secret: form_decoded(secret),
+        })
+    };
+    let refusal = || Refusal::INVALID_CLIENT.challenge_basic();
+    parse().map(Some).ok_or_else(refusal)
+}
+
+fn form_decoded(text: &str) -> String {
+    let with_blanks = text.replace('+', " ");
+    percent_encoding::percent_decode_str(&with_blanks)
+        .decode_utf8_lossy()
+        .into_owned()
+}
+
+fn hash(secret: &str) -> Digest {
+    digest::digest(&digest::SHA256, secret.as_bytes())
+}

@@ -1,0 +1,74 @@
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use super::Response;
+use super::refusal::Refusal;
+use crate::issue::TokenPair;
+use crate::refresh_token::RefreshToken;
+
+/// The answer that brings `pair` to the client it is for: what `/refresh` gives, for the log-in
+/// handler that you write (RFC 6749 s5.1).
+pub fn token_response(pair: &TokenPair) -> http::Response<super::EndpointBody> {
+    json(&PairBody {
+        access_token: pair.access_token(),
+        token_type: "Bearer",
+        expires_in: pair.expires_in().as_secs(),
+        refresh_token: pair.refresh_token().expose(),
+        scope: Some(pair.scopes().to_string()).filter(|it| !it.is_empty()),
+    })
+}
+
+#[derive(Serialize)]
+struct PairBody<'a> {
+    access_token: &'a str,
+    token_type: &'a str,
+    expires_in: u64,
+    refresh_token: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+}
+
+/// 200 with a JSON body that nobody may keep.
+pub(super) fn json(body: &impl Serialize) -> Response {
+    let Ok(text) = serde_json::to_string(body) else {
+        return empty(StatusCode::INTERNAL_SERVER_ERROR);
+    };
+    json_text(text)
+}
+
+pub(super) fn json_text(text: String) -> Response {
+    let mut response = http::Response::new(text.into());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+pub(super) fn empty(status: StatusCode) -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The refresh token of a JSON body, if there is one. Nothing at all is an empty object.
+pub(super) fn refresh_token(body: &[u8]) -> Result<Option<RefreshToken>, Refusal> {
+    #[derive(Default, Deserialize)]
+    struct Body {
+        #[serde(alias = "refreshToken")]
+        refresh_token: Option<String>,
+    }
+
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let body: Body = serde_json::from_slice(body)
+        .map_err(|_| Refusal::invalid("The body is not a JSON object with a refresh_token"))?;
+    Ok(body
+        .refresh_token
+        .filter(|it| !it.is_empty())
+        .map(RefreshToken::from))
+}

@@ -1,0 +1,291 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::claims::{ClaimsSource, ErasedClaims, StoredClaims};
+use super::issuer::{Core, Sink};
+use super::{Random, SessionEvent, SystemRandom, TokenIssuer};
+use crate::clock::{Clock, SystemClock};
+use crate::keys::SigningKeys;
+use crate::refresh_token::RefreshSecrets;
+use crate::revocation::Revocations;
+use crate::store::ErasedStore;
+use crate::verify::{Verifier, VerifierBuilder};
+
+/// Configures a [`TokenIssuer`]. Issuer and audience are required; all else is safe as it is.
+#[must_use = "nothing is issued before `build`"]
+pub struct TokenIssuerBuilder {
+    keys: SigningKeys,
+    secrets: RefreshSecrets,
+    store: Arc<dyn ErasedStore>,
+    claims: Arc<dyn ErasedClaims>,
+    issuer: String,
+    audiences: Vec<String>,
+    access_ttl: Duration,
+    long_access_tokens: bool,
+    idle: Duration,
+    absolute: Duration,
+    repeat_leeway: Duration,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    revocations: Option<Revocations>,
+    sink: Option<Sink>,
+}
+
+impl TokenIssuerBuilder {
+    pub(super) fn new(
+        keys: SigningKeys,
+        secrets: RefreshSecrets,
+        store: Arc<dyn ErasedStore>,
+    ) -> Self {
+        Self {
+            keys,
+            secrets,
+            store,
+            claims: Arc::new(StoredClaims),
+            issuer: String::new(),
+            audiences: Vec::new(),
+            access_ttl: Duration::from_secs(15 * 60),
+            long_access_tokens: false,
+            idle: 14 * DAY,
+            absolute: 90 * DAY,
+            repeat_leeway: Duration::ZERO,
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            revocations: None,
+            sink: None,
+        }
+    }
+
+    /// Its name, the `iss` of its access tokens: an `https` URL without query and fragment
+    /// (RFC 8414 s2), if others are to discover it.
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuer = issuer.into();
+        self
+    }
+
+    /// Whom its access tokens are for, beside those named before.
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audiences.push(audience.into());
+        self
+    }
+
+    /// How long an access token lives, in whole seconds up to an hour. Default: 15 minutes.
+    pub fn access_ttl(mut self, ttl: Duration) -> Self {
+        self.access_ttl = ttl;
+        self
+    }
+
+    /// Lets access tokens live longer than an hour. Dangerous: where revocations do not reach, a
+    /// stolen one is good for that long.
+    pub fn dangerously_long_access_tokens(mut self) -> Self {
+        self.long_access_tokens = true;
+        self
+    }
+
+    /// How long a session may stay unused. Default: 14 days.
+    pub fn idle(mut self, idle: Duration) -> Self {
+        self.idle = idle;
+        self
+    }
+
+    /// How long a session lasts at most, however much it is used. Default: 90 days.
+    pub fn absolute(mut self, absolute: Duration) -> Self {
+        self.absolute = absolute;
+        self
+    }
+
+    /// How long after a rotation the same request without an idempotency key gets the same answer,
+    /// up to 60 s. Default: not at all, its second use is taken for theft. For browsers and servers
+    /// that race themselves and send no key.
+    pub fn repeat_leeway(mut self, leeway: Duration) -> Self {
+        self.repeat_leeway = leeway;
+        self
+    }
+
+    /// Asks `source` for the claims of each access token after the first. Default: those that the
+    /// session started with.
+    pub fn claims_source(mut self, source: impl ClaimsSource) -> Self {
+        self.claims = Arc::new(source);
+        self
+    }
+
+    /// Notes ended sessions here, for verifiers that have it already. It must remember them for
+    /// `access_ttl` and their leeway. Default: one of its own.
+    pub fn revocations(mut self, revocations: Revocations) -> Self {
+        self.revocations = Some(revocations);
+        self
+    }
+
+    /// Tells `sink` what happens to sessions. It is called in the middle of a request, outside of
+    /// all locks, and should be quick.
+    pub fn on_event(mut self, sink: impl Fn(&SessionEvent) + Send + Sync + 'static) -> Self {
+        self.sink = Some(Arc::new(sink));
+        self
+    }
+
+    /// Tells the time by `clock`. Default: [`SystemClock`].
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Draws chance from `random`. Default: [`SystemRandom`].
+    pub fn random(mut self, random: impl Random) -> Self {
+        self.random = Arc::new(random);
+        self
+    }
+
+    /// The issuer.
+    ///
+    /// # Errors
+    /// When issuer or audience are missing, a duration is out of its range, or the refresh secret is
+    /// also a signing key.
+    pub fn build(self) -> Result<TokenIssuer, IssuerConfigError> {
+        self.check_durations()?;
+        if self.secrets.any(|it| self.keys.shares_secret_with(it)) {
+            return Err(IssuerConfigError::SharedSecret);
+        }
+        let longest = self.access_ttl.saturating_add(LONGEST_VERIFIER_LEEWAY);
+        let revocations = self
+            .revocations
+            .unwrap_or_else(|| Revocations::new(longest));
+        let names = Names {
+            issuer: self.issuer,
+            audiences: self.audiences,
+        };
+        let verifier = names
+            .verifier_builder(&self.keys, &revocations, &self.clock)
+            .build()
+            .map_err(|_| names.missing())?;
+        Ok(TokenIssuer::new(Core {
+            keys: self.keys,
+            secrets: self.secrets,
+            store: self.store,
+            claims: self.claims,
+            names,
+            access_ttl: self.access_ttl,
+            idle: self.idle,
+            absolute: self.absolute,
+            repeat_leeway: self.repeat_leeway,
+            clock: self.clock,
+            random: self.random,
+            revocations,
+            sink: self.sink,
+            verifier,
+        }))
+    }
+
+    fn check_durations(&self) -> Result<(), IssuerConfigError> {
+        if self.access_ttl < Duration::from_secs(1) {
+            Err(IssuerConfigError::AccessTtlTooShort)
+        } else if self.access_ttl > HOUR && !self.long_access_tokens {
+            Err(IssuerConfigError::AccessTtlTooLong)
+        } else if self.access_ttl > self.idle {
+            Err(IssuerConfigError::AccessOutlivesIdle)
+        } else if self.idle > self.absolute {
+            Err(IssuerConfigError::IdleOutlivesAbsolute)
+        } else if self.repeat_leeway > LONGEST_REPEAT_LEEWAY {
+            Err(IssuerConfigError::RepeatLeewayTooLong)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl fmt::Debug for TokenIssuerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenIssuerBuilder")
+            .field("issuer", &self.issuer)
+            .field("audiences", &self.audiences)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who issues, and for whom.
+#[derive(Debug)]
+pub(super) struct Names {
+    pub(super) issuer: String,
+    pub(super) audiences: Vec<String>,
+}
+
+impl Names {
+    pub(super) fn verifier_builder(
+        &self,
+        keys: &SigningKeys,
+        revocations: &Revocations,
+        clock: &Arc<dyn Clock>,
+    ) -> VerifierBuilder {
+        let named = Verifier::builder()
+            .keys(keys.key_set())
+            .issuer(&self.issuer)
+            .revocations(revocations.clone())
+            .shared_clock(clock.clone());
+        self.audiences.iter().fold(named, VerifierBuilder::audience)
+    }
+
+    /// What a verifier, which needs the same, has missed.
+    fn missing(&self) -> IssuerConfigError {
+        if self.issuer.is_empty() {
+            IssuerConfigError::NoIssuer
+        } else {
+            IssuerConfigError::NoAudience
+        }
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const LONGEST_REPEAT_LEEWAY: Duration = Duration::from_secs(60);
+const LONGEST_VERIFIER_LEEWAY: Duration = Duration::from_secs(300);
+
+/// Why a [`TokenIssuer`] was not built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IssuerConfigError {
+    /// No issuer.
+    NoIssuer,
+    /// No audience, or an empty one.
+    NoAudience,
+    /// Under a second.
+    AccessTtlTooShort,
+    /// Over an hour.
+    AccessTtlTooLong,
+    /// Access tokens would outlive the session that they belong to.
+    AccessOutlivesIdle,
+    /// The idle lifetime would never be reached.
+    IdleOutlivesAbsolute,
+    /// Over 60 s.
+    RepeatLeewayTooLong,
+    /// The refresh secret is a signing key.
+    SharedSecret,
+}
+
+impl fmt::Display for IssuerConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoIssuer => "no issuer: call `issuer` with the URL of this service",
+            Self::NoAudience => {
+                "no audience: call `audience` with the name of the service that the access tokens \
+                 are for"
+            }
+            Self::AccessTtlTooShort => "access tokens must live for a second at least",
+            Self::AccessTtlTooLong => {
+                "access tokens live for an hour at most: lower `access_ttl`, or call \
+                 `dangerously_long_access_tokens`"
+            }
+            Self::AccessOutlivesIdle => {
+                "access tokens would outlive an unused session: raise `idle` over `access_ttl`"
+            }
+            Self::IdleOutlivesAbsolute => {
+                "a session would never be idle for too long: raise `absolute` over `idle`"
+            }
+            Self::RepeatLeewayTooLong => "a repeat is forgiven for 60 s at most",
+            Self::SharedSecret => {
+                "the refresh secret is also a signing key: give each a secret of its own"
+            }
+        })
+    }
+}
+
+impl std::error::Error for IssuerConfigError {}

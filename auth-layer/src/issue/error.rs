@@ -1,0 +1,200 @@
+use std::error::Error;
+use std::fmt;
+
+use super::NoRandomness;
+use crate::keys::KeyError;
+use crate::refresh_token::{TokenError, TokenErrorKind};
+use crate::store::{Dead, StoreError};
+
+type Cause = Box<dyn Error + Send + Sync>;
+
+/// A session that was not started.
+#[derive(Debug)]
+pub struct IssueError {
+    kind: IssueErrorKind,
+    source: Cause,
+}
+
+impl IssueError {
+    /// What kept it from starting.
+    pub fn kind(&self) -> IssueErrorKind {
+        self.kind
+    }
+}
+
+/// What kept a session from starting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IssueErrorKind {
+    /// The store did not take it.
+    Store,
+    /// There was no randomness to be had.
+    Randomness,
+    /// The access token was not signed.
+    Signing,
+}
+
+impl fmt::Display for IssueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            IssueErrorKind::Store => "the session was not stored",
+            IssueErrorKind::Randomness => "there is no randomness for a new session",
+            IssueErrorKind::Signing => "the access token was not signed",
+        })
+    }
+}
+
+impl Error for IssueError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.source.as_ref())
+    }
+}
+
+impl From<StoreError> for IssueError {
+    fn from(error: StoreError) -> Self {
+        let source = error.into();
+        Self {
+            kind: IssueErrorKind::Store,
+            source,
+        }
+    }
+}
+
+impl From<NoRandomness> for IssueError {
+    fn from(error: NoRandomness) -> Self {
+        let source = error.into();
+        Self {
+            kind: IssueErrorKind::Randomness,
+            source,
+        }
+    }
+}
+
+impl From<KeyError> for IssueError {
+    fn from(error: KeyError) -> Self {
+        let source = error.into();
+        Self {
+            kind: IssueErrorKind::Signing,
+            source,
+        }
+    }
+}
+
+/// A refresh token for which there is no new pair.
+#[derive(Debug)]
+pub struct RefreshError {
+    kind: RefreshErrorKind,
+    source: Option<Cause>,
+}
+
+impl RefreshError {
+    /// Why not.
+    pub fn kind(&self) -> RefreshErrorKind {
+        self.kind
+    }
+
+    pub(super) fn unavailable(source: impl Into<Cause>) -> Self {
+        Self {
+            kind: RefreshErrorKind::Unavailable,
+            source: Some(source.into()),
+        }
+    }
+}
+
+/// Why there is no new pair for a refresh token.
+///
+/// Clients are told three things only: that the token is not good, that it was superseded, or that
+/// nobody knows at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefreshErrorKind {
+    /// Not a refresh token at all.
+    Malformed,
+    /// Forged, or made with a secret that is no longer accepted.
+    BadTag,
+    /// The store has no such session.
+    Unknown,
+    /// The session was revoked before.
+    Revoked,
+    /// The session was unused for too long, or is too old.
+    Expired,
+    /// The session belongs to another OAuth client.
+    OtherClient,
+    /// A repeat that was overtaken: whoever sent it has a newer token already.
+    Superseded,
+    /// Somebody holds a copy. The session is revoked by this.
+    Reused,
+    /// Genuine, but unknown to the store, which must be older than its tokens: a restored backup or a
+    /// lagging replica.
+    StoreBehind,
+    /// The source of claims refused the subject. The session is revoked by this.
+    Refused,
+    /// More scopes were asked for than the session has. The token is still good.
+    WiderScope,
+    /// The store, the source of claims or the signing key did not answer. Says nothing of the token:
+    /// repeat the same request later.
+    Unavailable,
+}
+
+impl fmt::Display for RefreshError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            RefreshErrorKind::Malformed => "this is not a refresh token",
+            RefreshErrorKind::BadTag => "the refresh token was not made with a secret in use",
+            RefreshErrorKind::Unknown => "the session is unknown",
+            RefreshErrorKind::Revoked => "the session was revoked",
+            RefreshErrorKind::Expired => "the session expired",
+            RefreshErrorKind::OtherClient => "the session belongs to another client",
+            RefreshErrorKind::Superseded => "the refresh token was superseded",
+            RefreshErrorKind::Reused => "the refresh token was used twice: the session is revoked",
+            RefreshErrorKind::StoreBehind => "the session store is older than the refresh token",
+            RefreshErrorKind::Refused => "the subject may not have access tokens any more",
+            RefreshErrorKind::WiderScope => "the session has fewer scopes than were asked for",
+            RefreshErrorKind::Unavailable => "refreshing is not possible at the moment",
+        })
+    }
+}
+
+impl Error for RefreshError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|it| it as _)
+    }
+}
+
+impl From<RefreshErrorKind> for RefreshError {
+    fn from(kind: RefreshErrorKind) -> Self {
+        Self { kind, source: None }
+    }
+}
+
+impl From<TokenError> for RefreshError {
+    fn from(error: TokenError) -> Self {
+        match error.kind() {
+            TokenErrorKind::Malformed => RefreshErrorKind::Malformed.into(),
+            TokenErrorKind::BadTag => RefreshErrorKind::BadTag.into(),
+        }
+    }
+}
+
+impl From<Dead> for RefreshError {
+    fn from(dead: Dead) -> Self {
+        match dead {
+            Dead::Unknown => RefreshErrorKind::Unknown.into(),
+            Dead::Revoked => RefreshErrorKind::Revoked.into(),
+            Dead::Expired => RefreshErrorKind::Expired.into(),
+            Dead::OtherClient => RefreshErrorKind::OtherClient.into(),
+        }
+    }
+}
+
+impl From<StoreError> for RefreshError {
+    fn from(error: StoreError) -> Self {
+        Self::unavailable(error)
+    }
+}
+
+impl From<IssueError> for RefreshError {
+    fn from(error: IssueError) -> Self {
+        Self::unavailable(error)
+    }
+}

@@ -1,0 +1,288 @@
+use std::fmt;
+use std::future::Future;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinError;
+use tracing::Instrument as _;
+use zeroize::Zeroizing;
+
+use super::builder::{Names, TokenIssuerBuilder};
+use super::claims::ErasedClaims;
+use super::{
+    IssueError, NewSession, Random, RefreshError, RefreshRequest, SessionEvent, TokenPair,
+};
+use crate::clock::{Clock, Timestamp};
+use crate::keys::SigningKeys;
+use crate::refresh_token::{RefreshSecrets, RefreshToken, SessionId};
+use crate::revocation::Revocations;
+use crate::store::{
+    ErasedStore, RevokedBy, Selection, Session, SessionStore, StoreError, StoreErrorKind,
+};
+use crate::verify::{Verifier, VerifierBuilder};
+
+/// Starts sessions, refreshes and ends them. Clones share everything.
+///
+/// What ends a session here also puts it on [`revocations`](Self::revocations): its access tokens
+/// die now, wherever a [`verifier`](Self::verifier) of this issuer checks them.
+///
+/// A call that was begun is carried through, even if its future is dropped: a client that hangs up
+/// cannot keep a theft from being told.
+///
+/// # Panics
+/// Its methods panic outside a tokio runtime.
+#[derive(Clone)]
+pub struct TokenIssuer(Arc<Core>);
+
+pub(super) struct Core {
+    pub(super) keys: SigningKeys,
+    pub(super) secrets: RefreshSecrets,
+    pub(super) store: Arc<dyn ErasedStore>,
+    pub(super) claims: Arc<dyn ErasedClaims>,
+    pub(super) names: Names,
+    pub(super) access_ttl: Duration,
+    pub(super) idle: Duration,
+    pub(super) absolute: Duration,
+    pub(super) repeat_leeway: Duration,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
+    pub(super) revocations: Revocations,
+    pub(super) sink: Option<Sink>,
+    pub(super) verifier: Verifier,
+}
+
+pub(super) type Sink = Arc<dyn Fn(&SessionEvent) + Send + Sync>;
+
+impl TokenIssuer {
+    /// Configures an issuer that signs with `keys`, makes refresh tokens with `secrets` and keeps
+    /// its sessions in `store`.
+    pub fn builder(
+        keys: SigningKeys,
+        secrets: RefreshSecrets,
+        store: impl SessionStore,
+    ) -> TokenIssuerBuilder {
+        TokenIssuerBuilder::new(keys, secrets, Arc::new(store))
+    }
+
+    /// Starts a session: call it once you know who signed in.
+    ///
+    /// # Errors
+    /// When the store does not take it, or there is no randomness.
+    pub async fn start(&self, session: NewSession) -> Result<TokenPair, IssueError> {
+        self.0.start(session).await
+    }
+
+    /// Takes a refresh token for a new pair.
+    ///
+    /// # Errors
+    /// When there is none; [`RefreshErrorKind`](super::RefreshErrorKind) says why, and the client
+    /// should be told less.
+    pub async fn refresh(&self, request: RefreshRequest) -> Result<TokenPair, RefreshError> {
+        let core = self.0.clone();
+        carry_through(async move { core.refresh(request).await })
+            .await
+            .unwrap_or_else(|cancelled| Err(RefreshError::unavailable(cancelled)))
+    }
+
+    /// Ends the session of a refresh token, however old the token is: a log-out. False if nothing
+    /// was to be ended, as the session is over or nobody here made the token.
+    ///
+    /// # Errors
+    /// When the store does not answer; the session may go on.
+    pub async fn revoke(&self, token: &RefreshToken) -> Result<bool, StoreError> {
+        match self.0.secrets.open(token.expose()) {
+            Ok(it) => self
+                .end(Selection::One(it.session()), RevokedBy::Token)
+                .await
+                .map(is_any),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Ends a session. False if it is over already.
+    ///
+    /// # Errors
+    /// When the store does not answer; the session may go on.
+    pub async fn revoke_session(&self, sid: SessionId) -> Result<bool, StoreError> {
+        self.end(Selection::One(sid), RevokedBy::Application)
+            .await
+            .map(is_any)
+    }
+
+    /// Ends all sessions of `subject`, and returns how many: after a change of password, say.
+    ///
+    /// # Errors
+    /// When the store does not answer; the sessions may go on.
+    pub async fn revoke_all(&self, subject: &str) -> Result<usize, StoreError> {
+        self.end(
+            Selection::Subject(subject.to_owned()),
+            RevokedBy::Application,
+        )
+        .await
+    }
+
+    /// The sessions of `subject` that are alive, newest first.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn list(&self, subject: &str) -> Result<Vec<Session>, StoreError> {
+        let now = self.0.clock.now();
+        self.0
+            .store
+            .list(Selection::Subject(subject.to_owned()), now)
+            .await
+    }
+
+    /// Forgets sessions past their absolute deadline, a thousand at a time, and returns how many.
+    /// Call it every hour or so.
+    ///
+    /// # Errors
+    /// When the store does not answer; what was forgotten until then stays forgotten.
+    pub async fn delete_expired(&self) -> Result<u64, StoreError> {
+        const AT_A_TIME: u32 = 1_000;
+        let mut all = 0;
+        loop {
+            let deleted = self
+                .0
+                .store
+                .delete_expired(self.0.clock.now(), AT_A_TIME)
+                .await?;
+            all += deleted;
+            if deleted < AT_A_TIME.into() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// A verifier of this issuer's access tokens, for the same process: it shares the keys, the
+    /// clock and the revocations.
+    pub fn verifier(&self) -> Verifier {
+        self.0.verifier.clone()
+    }
+
+    /// As [`verifier`](Self::verifier), for those who want
+    /// [claims of their own](VerifierBuilder::claims) or other settings besides.
+    pub fn verifier_builder(&self) -> VerifierBuilder {
+        let Core {
+            names,
+            keys,
+            revocations,
+            clock,
+            ..
+        } = &*self.0;
+        names.verifier_builder(keys, revocations, clock)
+    }
+
+    /// Where ended sessions are noted.
+    pub fn revocations(&self) -> &Revocations {
+        &self.0.revocations
+    }
+
+    /// The keys that it signs with.
+    pub fn signing_keys(&self) -> &SigningKeys {
+        &self.0.keys
+    }
+
+    /// Its name, the `iss` of its access tokens.
+    pub fn name(&self) -> &str {
+        &self.0.names.issuer
+    }
+
+    pub(super) fn new(core: Core) -> Self {
+        Self(Arc::new(core))
+    }
+
+    async fn end(&self, which: Selection, by: RevokedBy) -> Result<usize, StoreError> {
+        let core = self.0.clone();
+        let now = core.clock.now();
+        carry_through(async move { core.revoke(which, by, now).await })
+            .await
+            .unwrap_or_else(|error| Err(StoreError::new(StoreErrorKind::Unavailable, error)))
+    }
+}
+
+impl fmt::Debug for TokenIssuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenIssuer")
+            .field("issuer", &self.0.names.issuer)
+            .field("audiences", &self.0.names.audiences)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    async fn start(&self, new: NewSession) -> Result<TokenPair, IssueError> {
+        let now = self.clock.now();
+        let mut id = [0; 16];
+        let mut s = Zeroizing::new([0; 32]);
+        self.random.fill(&mut id)?;
+        self.random.fill(&mut *s)?;
+        let first = self.secrets.first(SessionId::from_bytes(id), s);
+        let lifetimes = (self.idle, self.absolute);
+        let session = Session {
+            client_id: new.client_id,
+            scopes: new.scopes,
+            label: new.label,
+            claims: new.claims,
+            auth_time: new.auth_time.unwrap_or(now),
+            ip: new.ip,
+            user_agent: new.user_agent,
+            ..Session::new(
+                SessionId::from_bytes(id),
+                new.subject,
+                first.hash,
+                now,
+                lifetimes,
+            )
+        };
+        let scopes = session.scopes.clone();
+        let pair = self.pair(&session, first.token, scopes, &session.claims, now)?;
+        let (sid, subject) = (session.id, session.subject.clone());
+        self.store.insert(session).await?;
+        self.tell(SessionEvent::Started { sid, subject });
+        Ok(pair)
+    }
+
+    pub(super) async fn revoke(
+        &self,
+        which: Selection,
+        by: RevokedBy,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        let sessions = self.store.revoke(which, by, now).await?;
+        self.revoked(&sessions, by, now);
+        Ok(sessions.len())
+    }
+
+    /// What follows once the store has revoked.
+    pub(super) fn revoked(&self, sessions: &[Session], by: RevokedBy, now: Timestamp) {
+        for session in sessions {
+            let (sid, subject) = (session.id, session.subject.clone());
+            self.revocations.revoke_session(&sid.to_string(), now);
+            self.tell(SessionEvent::Revoked { sid, subject, by });
+        }
+    }
+
+    pub(super) fn tell(&self, event: SessionEvent) {
+        event.trace();
+        if let Some(sink) = &self.sink {
+            sink(&event);
+        }
+    }
+}
+
+fn is_any(count: usize) -> bool {
+    count > 0
+}
+
+/// Runs `work` to its end, whether or not anybody waits for it.
+async fn carry_through<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, JoinError> {
+    let result = tokio::spawn(work.in_current_span()).await;
+    result.map_err(|error| match error.try_into_panic() {
+        Ok(panic) => resume_unwind(panic),
+        Err(cancelled) => cancelled,
+    })
+}

@@ -1,0 +1,43 @@
+//! Handing out token pairs: a short-lived access token and the refresh token that brings the next.
+//!
+//! ```
+//! use auth_layer::issue::{NewSession, RefreshRequest, TokenIssuer};
+//! use auth_layer::store::MemoryStore;
+//! use auth_layer::{Algorithm, RefreshSecrets, SigningKey, SigningKeys};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let keys = SigningKeys::new(SigningKey::generate(Algorithm::EdDSA)?);
+//! let secrets = RefreshSecrets::new(&[7; 32])?; // 32 random bytes from your configuration
+//! let issuer = TokenIssuer::builder(keys, secrets, MemoryStore::new())
+//!     .issuer("https://auth.example")
+//!     .audience("https://api.example")
+//!     .build()?;
+//!
+//! let pair = issuer.start(NewSession::new("alice")).await?;
+//! let next = issuer.refresh(RefreshRequest::new(pair.refresh_token().clone())).await?;
+//! issuer.revoke(next.refresh_token()).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod builder;
+mod claims;
+mod error;
+mod event;
+mod issuer;
+mod mint;
+mod pair;
+mod random;
+mod refresh;
+mod request;
+
+pub use crate::store::rotation;
+pub use builder::{IssuerConfigError, TokenIssuerBuilder};
+pub use claims::{ClaimsError, ClaimsSource};
+pub use error::{IssueError, IssueErrorKind, RefreshError, RefreshErrorKind};
+pub use event::SessionEvent;
+pub use issuer::TokenIssuer;
+pub use pair::TokenPair;
+pub use random::{NoRandomness, Random, SystemRandom};
+pub use request::{NewSession, RefreshRequest};

@@ -1,0 +1,209 @@
+use std::fmt;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::{hkdf, hmac};
+use zeroize::Zeroizing;
+
+use super::format::{Fields, TAG, Tagged};
+use super::hash::TokenHash;
+use super::{
+    IdempotencyKey, RefreshSecretError, RefreshToken, SessionId, TokenError, TokenErrorKind,
+};
+
+/// The secrets that make refresh tokens: one that signs, and others that are still accepted.
+///
+/// They belong to the issuer alone: in no store, and none of them a signing key. To replace the
+/// secret of several processes, give the new one to all of them with [`previous`](Self::previous)
+/// first and make it the newest after that; drop the old one when the absolute lifetime of a session
+/// is over.
+///
+/// ```
+/// use auth_layer::RefreshSecrets;
+///
+/// let secrets = RefreshSecrets::new(&[7; 32])?.previous(&[6; 32])?;
+/// # Ok::<(), auth_layer::refresh_token::RefreshSecretError>(())
+/// ```
+pub struct RefreshSecrets {
+    newest: Secret,
+    previous: Vec<Secret>,
+}
+
+impl RefreshSecrets {
+    /// Signs with `newest`: at least 32 random bytes.
+    ///
+    /// # Errors
+    /// When it is shorter.
+    pub fn new(newest: &[u8]) -> Result<Self, RefreshSecretError> {
+        Ok(Self {
+            newest: Secret::new(newest)?,
+            previous: Vec::new(),
+        })
+    }
+
+    /// Accepts tokens made with `secret` too, beside those given before.
+    ///
+    /// # Errors
+    /// When it has fewer than 32 bytes.
+    pub fn previous(mut self, secret: &[u8]) -> Result<Self, RefreshSecretError> {
+        self.previous.push(Secret::new(secret)?);
+        Ok(self)
+    }
+
+    /// The first token of a session.
+    pub(crate) fn first(&self, session: SessionId, s: Zeroizing<[u8; 32]>) -> Minted {
+        self.newest.mint(session, 0, s)
+    }
+
+    /// Reads a token, once its tag has shown that one of these secrets made it.
+    pub(crate) fn open(&self, text: &str) -> Result<Presented<'_>, TokenError> {
+        let tagged = Tagged::decode(text)?;
+        let maker = self
+            .all()
+            .find(|it| it.key_id == tagged.key_id() && it.made(&tagged))
+            .ok_or(TokenErrorKind::BadTag)?;
+        Ok(Presented {
+            fields: tagged.fields()?,
+            maker,
+            newest: &self.newest,
+        })
+    }
+
+    /// Whether `is` holds for the bytes of any of them.
+    pub(crate) fn any(&self, is: impl Fn(&[u8]) -> bool) -> bool {
+        self.all().any(|it| is(&it.raw))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Secret> {
+        std::iter::once(&self.newest).chain(&self.previous)
+    }
+}
+
+impl fmt::Debug for RefreshSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshSecrets")
+            .field("previous", &self.previous.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A token that one of our secrets made.
+pub(crate) struct Presented<'a> {
+    fields: Fields,
+    maker: &'a Secret,
+    newest: &'a Secret,
+}
+
+impl Presented<'_> {
+    pub(crate) fn session(&self) -> SessionId {
+        self.fields.session
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.fields.generation
+    }
+
+    pub(crate) fn hash(&self) -> TokenHash {
+        TokenHash::of(&self.fields.s)
+    }
+
+    /// The token that follows. The secret that made this one decides its value, so that a repeat
+    /// gets the same after the newest secret changed; the newest vouches for it.
+    pub(crate) fn child(&self, key: Option<&IdempotencyKey>) -> Minted {
+        let s = self.maker.derive(&self.fields, key);
+        self.newest.mint(self.session(), self.generation() + 1, s)
+    }
+}
+
+/// A token to hand out, and the hash to keep.
+pub(crate) struct Minted {
+    pub(crate) token: RefreshToken,
+    pub(crate) hash: TokenHash,
+}
+
+struct Secret {
+    raw: Zeroizing<Vec<u8>>,
+    key_id: u8,
+    mac: hmac::Key,
+    next: hmac::Key,
+}
+
+impl Secret {
+    fn new(raw: &[u8]) -> Result<Self, RefreshSecretError> {
+        if raw.len() < 32 {
+            return Err(RefreshSecretError(()));
+        }
+        let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, b"auth-layer refresh").extract(raw);
+        let key_id = *expand(&prk, b"key id")?;
+        let key = |info| {
+            Ok(hmac::Key::new(
+                hmac::HMAC_SHA256,
+                &*expand::<32>(&prk, info)?,
+            ))
+        };
+        Ok(Self {
+            raw: Zeroizing::new(raw.to_vec()),
+            key_id: u8::from_be_bytes(key_id),
+            mac: key(b"mac")?,
+            next: key(b"next")?,
+        })
+    }
+
+    fn mint(&self, session: SessionId, generation: u64, s: Zeroizing<[u8; 32]>) -> Minted {
+        let hash = TokenHash::of(&s);
+        let key_id = self.key_id;
+        let fields = Fields {
+            key_id,
+            session,
+            generation,
+            s,
+        };
+        let body = fields.encode();
+        let tag = self.tag(&body);
+        let token = Tagged::encode(body, &tag.as_ref()[..TAG]);
+        Minted { token, hash }
+    }
+
+    fn made(&self, token: &Tagged) -> bool {
+        let expected = self.tag(token.body());
+        verify_slices_are_equal(&expected.as_ref()[..TAG], token.tag()).is_ok()
+    }
+
+    fn tag(&self, body: &[u8]) -> hmac::Tag {
+        let mut context = hmac::Context::with_key(&self.mac);
+        context.update(b"rt-tag");
+        context.update(body);
+        context.sign()
+    }
+
+    fn derive(&self, parent: &Fields, key: Option<&IdempotencyKey>) -> Zeroizing<[u8; 32]> {
+        let mut context = hmac::Context::with_key(&self.next);
+        context.update(b"rt-next");
+        context.update(parent.session.as_bytes());
+        context.update(&(parent.generation + 1).to_be_bytes());
+        context.update(&*parent.s);
+        context.update(&IdempotencyKey::hash(key));
+        let mut s = Zeroizing::new([0; 32]);
+        s.copy_from_slice(context.sign().as_ref());
+        s
+    }
+}
+
+/// Keys for different purposes from one secret (RFC 5869 s2.3).
+fn expand<const N: usize>(
+    prk: &hkdf::Prk,
+    info: &[u8],
+) -> Result<Zeroizing<[u8; N]>, RefreshSecretError> {
+    struct Length(usize);
+
+    impl hkdf::KeyType for Length {
+        fn len(&self) -> usize {
+            self.0
+        }
+    }
+
+    let mut out = Zeroizing::new([0; N]);
+    prk.expand(&[info], Length(N))
+        .and_then(|okm| okm.fill(&mut *out))
+        .map_err(|_| RefreshSecretError(()))?;
+    Ok(out)
+}

@@ -1,0 +1,113 @@
+use zeroize::Zeroizing;
+
+use super::secrets::Minted;
+use super::*;
+
+const SESSION: SessionId = SessionId::from_bytes([9; 16]);
+
+fn secrets() -> RefreshSecrets {
+    RefreshSecrets::new(&[1; 32]).unwrap()
+}
+
+fn first(secrets: &RefreshSecrets) -> Minted {
+    secrets.first(SESSION, Zeroizing::new([5; 32]))
+}
+
+fn key(byte: u8) -> IdempotencyKey {
+    IdempotencyKey::new([byte; 16]).unwrap()
+}
+
+fn kind(result: Result<Presented<'_>, TokenError>) -> Option<TokenErrorKind> {
+    result.err().map(|it| it.kind())
+}
+
+#[test]
+fn a_token_reads_back_and_names_its_session_and_generation() {
+    let secrets = secrets();
+    let minted = first(&secrets);
+    let opened = secrets.open(minted.token.expose()).unwrap();
+    assert_eq!((opened.session(), opened.generation()), (SESSION, 0));
+    assert_eq!(opened.hash(), minted.hash);
+}
+
+#[test]
+fn every_flipped_bit_is_noticed() {
+    let secrets = secrets();
+    let text = first(&secrets).token.expose().to_owned();
+    for i in 0..text.len() {
+        let mut changed = text.clone().into_bytes();
+        changed[i] = if changed[i] == b'A' { b'B' } else { b'A' };
+        let changed = String::from_utf8(changed).unwrap();
+        assert!(changed == text || secrets.open(&changed).is_err(), "{i}");
+    }
+}
+
+#[test]
+fn garbage_is_malformed_and_a_strangers_token_has_a_bad_tag() {
+    let secrets = secrets();
+    for text in ["", "x", "ä", &"A".repeat(91), &"A".repeat(10_000)] {
+        assert_eq!(kind(secrets.open(text)), Some(TokenErrorKind::Malformed));
+    }
+    let stranger = RefreshSecrets::new(&[2; 32]).unwrap();
+    let token = first(&stranger).token;
+    assert_eq!(
+        kind(secrets.open(token.expose())),
+        Some(TokenErrorKind::BadTag)
+    );
+}
+
+#[test]
+fn the_same_key_gives_the_same_child_and_another_key_another() {
+    let secrets = secrets();
+    let parent = first(&secrets).token;
+    let parent = secrets.open(parent.expose()).unwrap();
+    let child = |key: Option<&IdempotencyKey>| parent.child(key).hash;
+    assert_eq!(child(Some(&key(1))), child(Some(&key(1))));
+    assert_ne!(child(Some(&key(1))), child(Some(&key(2))));
+    assert_ne!(child(Some(&key(1))), child(None));
+    assert_eq!(child(None), child(None));
+}
+
+#[test]
+fn a_repeat_after_the_secret_was_replaced_gets_the_same_child() {
+    let old = secrets();
+    let parent = first(&old).token;
+    let before = old.open(parent.expose()).unwrap().child(None);
+    let new = RefreshSecrets::new(&[2; 32]).unwrap();
+    let new = new.previous(&[1; 32]).unwrap();
+    let after = new.open(parent.expose()).unwrap().child(None);
+    assert_eq!(before.hash, after.hash);
+    assert_eq!(new.open(after.token.expose()).unwrap().generation(), 1);
+    assert!(old.open(after.token.expose()).is_err());
+}
+
+#[test]
+fn generations_grow_through_every_length_of_the_number() {
+    let secrets = secrets();
+    let mut token = first(&secrets).token;
+    for generation in 0..20_000 {
+        let opened = secrets.open(token.expose()).unwrap();
+        assert_eq!(opened.generation(), generation);
+        token = opened.child(None).token;
+    }
+}
+
+#[test]
+fn a_short_secret_is_refused_with_a_sentence() {
+    let error = RefreshSecrets::new(&[1; 31]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a refresh secret needs at least 32 random bytes"
+    );
+}
+
+#[test]
+fn no_secret_prints_itself() {
+    let secrets = secrets();
+    let token = first(&secrets).token;
+    assert_eq!(
+        format!("{token:?} {:?}", key(1)),
+        "RefreshToken(..) IdempotencyKey(..)"
+    );
+    assert_eq!(format!("{secrets:?}"), "RefreshSecrets { previous: 0, .. }");
+}

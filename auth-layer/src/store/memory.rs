@@ -1,0 +1,162 @@
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{
+    Dead, LIST_LIMIT, RevokedBy, Rotated, Rotation, Selection, Session, SessionStore, StoreError,
+    StoreErrorKind,
+};
+use crate::clock::Timestamp;
+use crate::refresh_token::SessionId;
+
+/// Sessions in memory, for tests and tools of a single process: they end with it. Clones share them.
+///
+/// Call [`delete_expired`](SessionStore::delete_expired) now and then, or it grows.
+///
+/// ```
+/// use auth_layer::store::MemoryStore;
+///
+/// let store = MemoryStore::new();
+/// ```
+#[derive(Clone, Default)]
+pub struct MemoryStore(Arc<Shards>);
+
+/// A session and its subject's index are in shards of their own: no two locks are ever held at once,
+/// so the index may name sessions that are not there, and never lacks one that is.
+#[derive(Default)]
+struct Shards {
+    hasher: RandomState,
+    sessions: [Mutex<HashMap<SessionId, Session>>; SHARDS],
+    subjects: [Mutex<HashMap<String, HashSet<SessionId>>>; SHARDS],
+}
+
+const SHARDS: usize = 32;
+
+impl MemoryStore {
+    /// A store without sessions.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn shard(&self, id: SessionId) -> MutexGuard<'_, HashMap<SessionId, Session>> {
+        self.0.lock(&self.0.sessions, &id)
+    }
+
+    fn subject(&self, subject: &str) -> MutexGuard<'_, HashMap<String, HashSet<SessionId>>> {
+        self.0.lock(&self.0.subjects, subject)
+    }
+
+    fn ids(&self, selection: &Selection) -> Vec<SessionId> {
+        match selection {
+            Selection::One(id) => vec![*id],
+            Selection::Subject(subject) | Selection::Others { subject, .. } => {
+                let ids = self.subject(subject).get(subject).cloned();
+                ids.into_iter().flatten().collect()
+            }
+        }
+    }
+
+    fn forget(&self, session: &Session) {
+        let mut subjects = self.subject(&session.subject);
+        if let Entry::Occupied(mut ids) = subjects.entry(session.subject.clone()) {
+            ids.get_mut().remove(&session.id);
+            if ids.get().is_empty() {
+                ids.remove();
+            }
+        }
+    }
+}
+
+impl SessionStore for MemoryStore {
+    async fn insert(&self, session: Session) -> Result<(), StoreError> {
+        let (id, subject) = (session.id, session.subject.clone());
+        self.subject(&subject)
+            .entry(subject.clone())
+            .or_default()
+            .insert(id);
+        match self.shard(id).entry(id) {
+            Entry::Occupied(_) => Err(StoreErrorKind::Conflict.into()),
+            Entry::Vacant(free) => {
+                free.insert(session);
+                Ok(())
+            }
+        }
+    }
+
+    async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {
+        Ok(
+            match self.shard(rotation.session).get_mut(&rotation.session) {
+                Some(session) => session.rotate(&rotation),
+                None => Rotated::Dead(Dead::Unknown),
+            },
+        )
+    }
+
+    async fn revoke(
+        &self,
+        selection: Selection,
+        by: RevokedBy,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, StoreError> {
+        let mut revoked = Vec::new();
+        for id in self.ids(&selection) {
+            if let Some(session) = self.shard(id).get_mut(&id)
+                && selection.contains(session)
+                && session.revoke(by, now)
+            {
+                revoked.push(session.clone());
+            }
+        }
+        Ok(revoked)
+    }
+
+    async fn list(&self, selection: Selection, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+        let ids = self.ids(&selection).into_iter();
+        let mut sessions: Vec<_> = ids
+            .filter_map(|id| self.shard(id).get(&id).cloned())
+            .filter(|it| selection.contains(it) && it.is_alive(now))
+            .collect();
+        sessions.sort_by_key(|it| (std::cmp::Reverse(it.created_at), it.id));
+        sessions.truncate(LIST_LIMIT);
+        Ok(sessions)
+    }
+
+    async fn delete_expired(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let mut deleted = 0;
+        for shard in 0..SHARDS {
+            let room = (limit as usize).saturating_sub(deleted);
+            let expired: Vec<_> = lock(&self.0.sessions[shard])
+                .extract_if(|_, it| it.chain.absolute_expires_at < before)
+                .take(room)
+                .collect();
+            expired.iter().for_each(|(_, session)| self.forget(session));
+            deleted += expired.len();
+        }
+        Ok(deleted as u64)
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sessions: usize = self.0.sessions.iter().map(|it| lock(it).len()).sum();
+        f.debug_struct("MemoryStore")
+            .field("sessions", &sessions)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shards {
+    fn lock<'a, T>(
+        &self,
+        shards: &'a [Mutex<T>; SHARDS],
+        key: &(impl std::hash::Hash + ?Sized),
+    ) -> MutexGuard<'a, T> {
+        lock(&shards[self.hasher.hash_one(key) as usize % SHARDS])
+    }
+}
+
+fn lock<T>(shard: &Mutex<T>) -> MutexGuard<'_, T> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,130 @@
+//! Where sessions are kept.
+//!
+//! A [`SessionStore`] holds one row for each session, however often its refresh token was rotated,
+//! and hashes only. [`MemoryStore`] is for tests and tools of a single process;
+#![cfg_attr(feature = "sqlite", doc = "[`SqliteStore`] is one durable file.")]
+#![cfg_attr(
+    not(feature = "sqlite"),
+    doc = "the feature `sqlite` brings one durable file."
+)]
+//! Yours needs four methods, and `conformance` (feature `test-util`) tells whether they keep the
+//! laws.
+
+mod claims;
+mod erased;
+mod error;
+mod memory;
+pub mod rotation;
+mod session;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+#[cfg(any(test, feature = "test-util"))]
+pub mod conformance;
+
+use std::future::Future;
+use std::sync::Arc;
+
+pub use claims::{CustomClaims, InvalidClaims};
+pub(crate) use erased::ErasedStore;
+pub use error::{StoreError, StoreErrorKind};
+pub use memory::MemoryStore;
+pub use rotation::{Chain, Dead, Outcome, Rotation};
+pub use session::{RevokedBy, Selection, Session};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteOpenError, SqliteOpenErrorKind, SqliteStore};
+
+use crate::clock::Timestamp;
+
+/// Keeps sessions.
+///
+/// Each method happens entirely or not at all, also when its future is dropped, and is durable once
+/// it has answered (as far as the store is). An error means: not known to have happened, ask again.
+/// Implementations may write `async fn`. An issuer boxes the futures itself, one small allocation
+/// beside each trip to the store, so that its own type does not name the store.
+pub trait SessionStore: Send + Sync + 'static {
+    /// Adds a session.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Conflict`] if its id is taken: the other session is untouched.
+    fn insert(&self, session: Session) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Decides what becomes of a refresh token and applies it, in one atomic step: exactly what
+    /// [`Chain::rotate`] does. If it advances, `ip` and `user_agent` replace those of the session
+    /// where they are given; if it is reuse, the session was revoked by [`RevokedBy::Reuse`].
+    fn rotate(
+        &self,
+        rotation: Rotation,
+    ) -> impl Future<Output = Result<Rotated, StoreError>> + Send;
+
+    /// Revokes the selected sessions that are not revoked yet, and returns them. What is revoked
+    /// stays so.
+    fn revoke(
+        &self,
+        selection: Selection,
+        by: RevokedBy,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Vec<Session>, StoreError>> + Send;
+
+    /// The selected sessions that are alive at `now`: neither revoked nor past a deadline. Newest
+    /// first, at most [`LIST_LIMIT`].
+    fn list(
+        &self,
+        selection: Selection,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Vec<Session>, StoreError>> + Send;
+
+    /// Forgets up to `limit` sessions whose absolute deadline lies before `before`, and returns how
+    /// many. For stores that do not expire by themselves; the default does nothing.
+    fn delete_expired(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send {
+        let _ = (before, limit);
+        std::future::ready(Ok(0))
+    }
+}
+
+/// How many sessions [`SessionStore::list`] returns at most.
+pub const LIST_LIMIT: usize = 1_000;
+
+/// What a store did with a refresh token.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "stores say which, and there is no third"
+)]
+pub enum Rotated {
+    /// The session was alive: what became of the token, and the session after it.
+    Decided(Outcome, Session),
+    /// No token of that session is worth anything.
+    Dead(Dead),
+}
+
+impl<S: SessionStore> SessionStore for Arc<S> {
+    async fn insert(&self, session: Session) -> Result<(), StoreError> {
+        S::insert(self, session).await
+    }
+
+    async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {
+        S::rotate(self, rotation).await
+    }
+
+    async fn revoke(
+        &self,
+        selection: Selection,
+        by: RevokedBy,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, StoreError> {
+        S::revoke(self, selection, by, now).await
+    }
+
+    async fn list(&self, selection: Selection, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+        S::list(self, selection, now).await
+    }
+
+    async fn delete_expired(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        S::delete_expired(self, before, limit).await
+    }
+}

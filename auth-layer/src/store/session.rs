@@ -1,0 +1,164 @@
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::{Chain, CustomClaims, Dead, Outcome, Rotated, Rotation};
+use crate::clock::Timestamp;
+use crate::refresh_token::{SessionId, TokenHash};
+use crate::scope::Scopes;
+
+/// One sign-in on one device.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Session {
+    /// Its name, the `sid` claim.
+    pub id: SessionId,
+    /// Who signed in, the `sub` claim.
+    pub subject: String,
+    /// The OAuth client that it was given to, and to which alone its tokens are of use.
+    pub client_id: Option<String>,
+    /// What its access tokens may be used for.
+    pub scopes: Scopes,
+    /// A name that the user knows it by, such as "Firefox on Linux".
+    pub label: Option<String>,
+    /// What its access tokens say besides.
+    pub claims: CustomClaims,
+    /// When the user proved who they are, the `auth_time` claim.
+    pub auth_time: Timestamp,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// From where it was last used.
+    pub ip: Option<IpAddr>,
+    /// With which program it was last used.
+    pub user_agent: Option<String>,
+    /// Its refresh tokens and deadlines.
+    pub chain: Chain,
+    /// Who or what revoked it.
+    pub revoked_by: Option<RevokedBy>,
+}
+
+impl Session {
+    /// A session that begins at `now`, with nothing optional.
+    pub fn new(
+        id: SessionId,
+        subject: impl Into<String>,
+        first: TokenHash,
+        now: Timestamp,
+        (idle, absolute): (Duration, Duration),
+    ) -> Self {
+        Self {
+            id,
+            subject: subject.into(),
+            client_id: None,
+            scopes: Scopes::default(),
+            label: None,
+            claims: CustomClaims::default(),
+            auth_time: now,
+            created_at: now,
+            ip: None,
+            user_agent: None,
+            chain: Chain::new(first, now, idle, absolute),
+            revoked_by: None,
+        }
+    }
+
+    /// Whether it is neither revoked nor past a deadline.
+    pub fn is_alive(&self, now: Timestamp) -> bool {
+        self.chain.is_alive(now).is_ok()
+    }
+
+    /// All of [`SessionStore::rotate`](super::SessionStore::rotate), for stores that hold sessions
+    /// as values.
+    pub fn rotate(&mut self, rotation: &Rotation) -> Rotated {
+        if self.client_id.is_some() && self.client_id != rotation.client_id {
+            return Rotated::Dead(Dead::OtherClient);
+        }
+        match self.chain.rotate(rotation) {
+            Err(dead) => Rotated::Dead(dead),
+            Ok(outcome) => {
+                if outcome == Outcome::Advanced {
+                    self.ip = rotation.ip.or(self.ip);
+                    if let Some(user_agent) = &rotation.user_agent {
+                        self.user_agent = Some(user_agent.clone());
+                    }
+                } else if outcome.is_reuse() {
+                    self.revoked_by = Some(RevokedBy::Reuse);
+                }
+                Rotated::Decided(outcome, self.clone())
+            }
+        }
+    }
+
+    /// Revokes it; false, and nothing changes, if it was already.
+    pub fn revoke(&mut self, by: RevokedBy, now: Timestamp) -> bool {
+        let first = self.chain.revoked_at.is_none();
+        if first {
+            self.chain.revoked_at = Some(now);
+            self.revoked_by = Some(by);
+        }
+        first
+    }
+}
+
+/// Some sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a store must be able to select each"
+)]
+pub enum Selection {
+    /// One.
+    One(SessionId),
+    /// All of a subject.
+    Subject(String),
+    /// All of a subject but one.
+    Others {
+        /// The subject.
+        subject: String,
+        /// The session that is not meant.
+        keep: SessionId,
+    },
+}
+
+impl Selection {
+    /// Whether `session` is meant.
+    pub fn contains(&self, session: &Session) -> bool {
+        match self {
+            Self::One(id) => session.id == *id,
+            Self::Subject(subject) => session.subject == *subject,
+            Self::Others { subject, keep } => session.subject == *subject && session.id != *keep,
+        }
+    }
+}
+
+/// Who or what revoked a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RevokedBy {
+    /// Whoever held its refresh token: a log-out.
+    Token,
+    /// The application, by session or by subject.
+    Application,
+    /// The source of its claims, which refused it.
+    Claims,
+    /// A refresh token was used twice.
+    Reuse,
+}
+
+impl RevokedBy {
+    /// A word for it, for stores and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Application => "application",
+            Self::Claims => "claims",
+            Self::Reuse => "reuse",
+        }
+    }
+
+    /// What [`as_str`](Self::as_str) wrote.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Token, Self::Application, Self::Claims, Self::Reuse]
+            .into_iter()
+            .find(|it| it.as_str() == word)
+    }
+}
