@@ -35,6 +35,21 @@ pub async fn terminated() {
     }
 }
 
+/// 64 random bytes.
+///
+/// # Errors
+/// When the operating system gives none.
+pub fn random() -> Result<[u8; 64], getrandom::Error> {
+    let mut bytes = [0; 64];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The bytes in hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The bytes that `digits` write in hexadecimal.
 pub fn unhex(digits: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u8>> = digits
