@@ -19,7 +19,6 @@ pub(crate) async fn lose_an_answer(story: &mut Story, premises: &Premises) -> Re
     premises.counts.take_events();
     wire.lose_next_answer();
     let lost = device.session.force_refresh().await;
-    eprintln!("DEBUG {lost:?} {:?}", premises.counts.take_events());
     story.check(
         "the client takes it for a fault, not for the end",
         is_transient(&lost),
