@@ -22,7 +22,11 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 async fn main() -> ExitCode {
     if std::env::args().len() > 1 {
         println!("usage: tour\n\nShows and checks what the two libraries do together.");
-        return ExitCode::from(if std::env::args().any(|it| it == "--help") { 0 } else { 2 });
+        return ExitCode::from(if std::env::args().any(|it| it == "--help") {
+            0
+        } else {
+            2
+        });
     }
     match tell().await {
         Ok(()) => ExitCode::SUCCESS,
