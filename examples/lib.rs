@@ -1,4 +1,7 @@
 //! What several of the programs need and none is about.
+//!
+//! The README is here so that its programs are compiled:
+#![doc = include_str!("../README.md")]
 
 mod token_file;
 
