@@ -71,8 +71,7 @@ async fn why_dead(on: &mut SqliteConnection, it: &Rotation) -> Result<Dead, Stor
     let Some(row) = found else {
         return Ok(Dead::Unknown);
     };
-    let chain = row::session(&row)?.chain;
-    Ok(chain.is_alive(it.now).err().unwrap_or(Dead::OtherClient))
+    Ok(row::session(&row)?.admit(it).err().unwrap_or(Dead::Unknown))
 }
 
 pub(super) async fn revoke(
