@@ -48,7 +48,7 @@ pub(super) async fn rotate(
         .bind(it.keyed)
         .bind(it.now.as_millis())
         .bind(it.now.plus(it.idle).as_millis())
-        .bind(it.now.minus(it.repeat_leeway).as_millis())
+        .bind(it.forgiven_since().map(Timestamp::as_millis))
         .bind(&it.client_id)
         .bind(it.ip.map(|it| it.to_string()))
         .bind(&it.user_agent)
