@@ -1,1 +1,45 @@
-//! Laws.
+//! The laws of a [`SessionStore`](super::SessionStore), as functions: hold yours to them.
+//!
+//! Each panics where the store breaks it, and wants an empty store and a multi-threaded runtime.
+//!
+//! ```
+//! use auth_layer::store::{MemoryStore, conformance};
+//!
+//! # tokio::runtime::Builder::new_multi_thread().build().unwrap().block_on(async {
+//! conformance::all(MemoryStore::new()).await;
+//! # });
+//! ```
+
+mod crowd;
+mod dice;
+mod history;
+mod single;
+
+pub use crowd::{
+    competing_keys_leave_one_child_and_a_revoked_session, repeats_of_one_refresh_get_one_child,
+    revocation_wins_over_rotations,
+};
+pub use history::histories_follow_the_decision;
+pub use single::{
+    a_dropped_rotation_is_whole_or_nothing, a_taken_id_harms_nobody,
+    everything_of_a_session_comes_back, expired_sessions_go_in_bounded_batches,
+};
+
+use std::sync::Arc;
+
+use super::SessionStore;
+
+/// All laws, one after the other, with 32 generated histories.
+pub async fn all<S: SessionStore>(store: S) {
+    let store = Arc::new(store);
+    expired_sessions_go_in_bounded_batches(&*store).await;
+    everything_of_a_session_comes_back(&*store).await;
+    a_taken_id_harms_nobody(&*store).await;
+    a_dropped_rotation_is_whole_or_nothing(&*store).await;
+    for seed in 0..32 {
+        histories_follow_the_decision(&*store, seed).await;
+    }
+    repeats_of_one_refresh_get_one_child(&store).await;
+    competing_keys_leave_one_child_and_a_revoked_session(&store).await;
+    revocation_wins_over_rotations(&store).await;
+}

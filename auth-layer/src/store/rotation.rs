@@ -70,6 +70,12 @@ impl Rotation {
             user_agent: None,
         }
     }
+
+    /// A repeat without a key is forgiven if the rotation was at this time or after it. Without a
+    /// leeway it never is, not even in the same millisecond or by a clock that goes behind.
+    pub fn forgiven_since(&self) -> Option<Timestamp> {
+        (!self.repeat_leeway.is_zero()).then(|| self.now.minus(self.repeat_leeway))
+    }
 }
 
 /// The part of a session that rotations change: the newest two links of its chain of tokens.
@@ -138,7 +144,10 @@ impl Chain {
     fn decide(&self, it: &Rotation) -> Outcome {
         let behind = self.generation.checked_sub(it.generation);
         let is_previous = self.previous == Some(it.presented);
-        let repeats = it.keyed || it.now.minus(it.repeat_leeway) <= self.rotated_at;
+        let forgiven = it
+            .forgiven_since()
+            .is_some_and(|since| since <= self.rotated_at);
+        let repeats = it.keyed || forgiven;
         match behind {
             Some(0) if self.current == it.presented => Outcome::Advanced,
             Some(1) if is_previous && self.current == it.child && repeats => Outcome::Replayed,

@@ -69,10 +69,10 @@ impl Session {
     /// All of [`SessionStore::rotate`](super::SessionStore::rotate), for stores that hold sessions
     /// as values.
     pub fn rotate(&mut self, rotation: &Rotation) -> Rotated {
-        if self.client_id.is_some() && self.client_id != rotation.client_id {
-            return Rotated::Dead(Dead::OtherClient);
-        }
-        match self.chain.rotate(rotation) {
+        let decided = self
+            .admit(rotation)
+            .and_then(|()| self.chain.rotate(rotation));
+        match decided {
             Err(dead) => Rotated::Dead(dead),
             Ok(outcome) => {
                 if outcome == Outcome::Advanced {
@@ -85,6 +85,18 @@ impl Session {
                 }
                 Rotated::Decided(outcome, self.clone())
             }
+        }
+    }
+
+    /// Whether a rotation by that client at that time is decided at all.
+    ///
+    /// # Errors
+    /// When it is not, and why.
+    pub fn admit(&self, rotation: &Rotation) -> Result<(), Dead> {
+        if self.client_id.is_some() && self.client_id != rotation.client_id {
+            Err(Dead::OtherClient)
+        } else {
+            self.chain.is_alive(rotation.now)
         }
     }
 

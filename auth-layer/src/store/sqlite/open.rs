@@ -86,6 +86,7 @@ pub(super) async fn writer(
     options: SqliteConnectOptions,
 ) -> Result<(SqliteConnectOptions, SqliteConnection), Cause> {
     inspect(&options).await?;
+    create_private(options.get_filename())?;
     let options = options
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
@@ -102,9 +103,33 @@ pub(super) fn readers(options: SqliteConnectOptions) -> SqlitePool {
         .connect_lazy_with(options.read_only(true))
 }
 
+/// SQLite would let everybody read a file that it creates; its `-wal` gets the rights of the file.
+#[cfg(unix)]
+fn create_private(path: &Path) -> Result<(), Cause> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    let created = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match created {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(sqlx::Error::from(error).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn create_private(_: &Path) -> Result<(), Cause> {
+    Ok(())
+}
+
 /// Looks at a file that exists without the right to change it.
 async fn inspect(options: &SqliteConnectOptions) -> Result<(), Cause> {
     match std::fs::metadata(options.get_filename()) {
+        Ok(file) if !file.is_file() => return Err(SqliteOpenErrorKind::NotAStore.into()),
         Ok(file) if file.len() > 0 => {}
         Ok(_) => return Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),

@@ -1,15 +1,15 @@
--- ?1 id  ?2 generation  ?3 presented  ?4 child  ?5 keyed  ?6 now  ?7 now + idle  ?8 now - repeat leeway
+-- ?1 id  ?2 generation  ?3 presented  ?4 child  ?5 keyed  ?6 now  ?7 now + idle  ?8 forgiven since, or null
 -- ?9 client id  ?10 ip  ?11 user agent
 UPDATE auth_session SET
     last_outcome = CASE
         WHEN generation = ?2     AND current_hash  = ?3 THEN 1
-        WHEN generation = ?2 + 1 AND previous_hash = ?3 AND current_hash = ?4 AND (?5 OR rotated_at >= ?8) THEN 2
+        WHEN generation = ?2 + 1 AND previous_hash = ?3 AND current_hash = ?4 AND (?5 OR coalesce(rotated_at >= ?8, FALSE)) THEN 2
         WHEN generation = ?2 + 2 AND ?5 AND previous_hash = ?4 THEN 3
         WHEN generation = ?2 + 1 AND previous_hash = ?3 THEN 4
         WHEN generation > ?2 THEN 5
         ELSE 6 END,
     (revoked_at, revoked_by) = (SELECT ?6, 'reuse' WHERE generation > ?2
-        AND NOT (generation = ?2 + 1 AND previous_hash = ?3 AND current_hash = ?4 AND (?5 OR rotated_at >= ?8))
+        AND NOT (generation = ?2 + 1 AND previous_hash = ?3 AND current_hash = ?4 AND (?5 OR coalesce(rotated_at >= ?8, FALSE)))
         AND NOT (generation = ?2 + 2 AND ?5 AND previous_hash = ?4)),
     idle_expires_at = iif(generation = ?2 AND current_hash = ?3, min(?7, absolute_expires_at), idle_expires_at),
     rotated_at      = iif(generation = ?2 AND current_hash = ?3, ?6, rotated_at),

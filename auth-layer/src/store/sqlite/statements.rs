@@ -48,7 +48,7 @@ pub(super) async fn rotate(
         .bind(it.keyed)
         .bind(it.now.as_millis())
         .bind(it.now.plus(it.idle).as_millis())
-        .bind(it.now.minus(it.repeat_leeway).as_millis())
+        .bind(it.forgiven_since().map(Timestamp::as_millis))
         .bind(&it.client_id)
         .bind(it.ip.map(|it| it.to_string()))
         .bind(&it.user_agent)
@@ -71,8 +71,7 @@ async fn why_dead(on: &mut SqliteConnection, it: &Rotation) -> Result<Dead, Stor
     let Some(row) = found else {
         return Ok(Dead::Unknown);
     };
-    let chain = row::session(&row)?.chain;
-    Ok(chain.is_alive(it.now).err().unwrap_or(Dead::OtherClient))
+    Ok(row::session(&row)?.admit(it).err().unwrap_or(Dead::Unknown))
 }
 
 pub(super) async fn revoke(

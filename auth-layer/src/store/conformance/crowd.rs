@@ -1,0 +1,99 @@
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::dice::{NOW, child_of, first_token, refresh, session, session_id};
+use crate::store::{Dead, Outcome, RevokedBy, Rotated, Rotation, Selection, SessionStore};
+
+const CROWD: u64 = 100;
+
+/// A hundred repeats of one refresh at once: one advances, all others get the same child
+/// (invariants 1 and 2).
+pub async fn repeats_of_one_refresh_get_one_child<S: SessionStore>(store: &Arc<S>) {
+    let id = session_id(5, 0);
+    store
+        .insert(session(id, "repeats"))
+        .await
+        .expect("inserted");
+    let rotation = refresh(id, 0, first_token(id), 1);
+    let answers = at_once(store, (0..CROWD).map(|_| rotation.clone())).await;
+    let advanced = |it: &&Rotated| matches!(it, Rotated::Decided(Outcome::Advanced, _));
+    assert_eq!(answers.iter().filter(advanced).count(), 1);
+    for answer in &answers {
+        let Rotated::Decided(Outcome::Advanced | Outcome::Replayed, after) = answer else {
+            panic!("a repeat is honest, but was {answer:?}");
+        };
+        assert_eq!(
+            (after.chain.generation, after.chain.current),
+            (1, rotation.child)
+        );
+    }
+}
+
+/// A hundred refreshes of one token with keys of their own: one advances, one is found out, and
+/// nobody gets anything any more (invariants 1, 4 and 8).
+pub async fn competing_keys_leave_one_child_and_a_revoked_session<S: SessionStore>(store: &Arc<S>) {
+    let id = session_id(6, 0);
+    store
+        .insert(session(id, "competes"))
+        .await
+        .expect("inserted");
+    let token = first_token(id);
+    let answers = at_once(store, (1..=CROWD).map(|key| refresh(id, 0, token, key))).await;
+    let count = |is: fn(&Rotated) -> bool| answers.iter().filter(|it| is(it)).count();
+    assert_eq!(
+        count(|it| matches!(it, Rotated::Decided(Outcome::Advanced, _))),
+        1
+    );
+    assert_eq!(
+        count(|it| matches!(it, Rotated::Decided(Outcome::Forked, _))),
+        1
+    );
+    assert_eq!(count(|it| matches!(it, Rotated::Dead(Dead::Revoked))), 98);
+    for key in 1..=CROWD {
+        let leaf = refresh(id, 1, child_of(token, key), 1);
+        let answer = store.rotate(leaf).await.expect("answered");
+        assert_eq!(answer, Rotated::Dead(Dead::Revoked));
+    }
+}
+
+/// However a log-out and refreshes race, it wins in the end, and is told once (invariant 3).
+pub async fn revocation_wins_over_rotations<S: SessionStore>(store: &Arc<S>) {
+    for number in 0..20 {
+        let id = session_id(7, number);
+        store
+            .insert(session(id, "logs out"))
+            .await
+            .expect("inserted");
+        let rotation = refresh(id, 0, first_token(id), 1);
+        let mut ended = JoinSet::new();
+        for _ in 0..2 {
+            let store = store.clone();
+            ended.spawn(async move {
+                store
+                    .revoke(Selection::One(id), RevokedBy::Token, NOW)
+                    .await
+                    .expect("revoked")
+            });
+        }
+        at_once(store, (0..5).map(|_| rotation.clone())).await;
+        let told: usize = ended.join_all().await.iter().map(Vec::len).sum();
+        assert_eq!(told, 1);
+        for rotation in [rotation.clone(), refresh(id, 1, rotation.child, 1)] {
+            let answer = store.rotate(rotation).await.expect("answered");
+            assert_eq!(answer, Rotated::Dead(Dead::Revoked));
+        }
+    }
+}
+
+async fn at_once<S: SessionStore>(
+    store: &Arc<S>,
+    rotations: impl Iterator<Item = Rotation>,
+) -> Vec<Rotated> {
+    let mut answers = JoinSet::new();
+    for rotation in rotations {
+        let store = store.clone();
+        answers.spawn(async move { store.rotate(rotation).await.expect("answered") });
+    }
+    answers.join_all().await
+}
