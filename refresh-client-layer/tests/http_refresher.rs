@@ -1,5 +1,9 @@
 //! What the refresher sends, and what it makes of the answers.
 #![cfg(feature = "http")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 mod support;
 

@@ -1,4 +1,8 @@
 //! What the API sees of a request, first and second time.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 mod support;
 
