@@ -1,4 +1,8 @@
 //! What happens when refreshes fail, or bring nothing good.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 mod support;
 

@@ -1,4 +1,8 @@
 //! Signing in and out, and the end of a session, also while a refresh runs.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 mod support;
 

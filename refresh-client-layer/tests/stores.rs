@@ -1,4 +1,8 @@
 //! The session in a store: crashes, other processes, and stores that fail.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
 
 mod support;
 

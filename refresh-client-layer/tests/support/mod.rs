@@ -4,6 +4,12 @@
     unreachable_pub,
     reason = "each test program uses a part of it"
 )]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
+
+pub mod site;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
