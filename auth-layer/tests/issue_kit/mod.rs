@@ -17,7 +17,7 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
-pub(crate) const SECRET: [u8; 32] = *b"a refresh secret of 32 bytes....";
+pub(crate) const SECRET: [u8; 32] = *b"a refresh secret of 32 bytes!!!!";
 
 pub(crate) fn builder(store: impl SessionStore) -> TokenIssuerBuilder {
     let key = SigningKey::generate(Algorithm::EdDSA).unwrap();
