@@ -1,4 +1,7 @@
 //! What several of the programs need and none is about.
+//!
+//! The README is here so that its programs are compiled:
+#![doc = include_str!("../README.md")]
 
 mod token_file;
 
@@ -33,6 +36,21 @@ pub async fn terminated() {
         _ = term.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
     }
+}
+
+/// 64 random bytes.
+///
+/// # Errors
+/// When the operating system gives none.
+pub fn random() -> Result<[u8; 64], getrandom::Error> {
+    let mut bytes = [0; 64];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The bytes in hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The bytes that `digits` write in hexadecimal.

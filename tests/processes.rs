@@ -1,13 +1,16 @@
-//! The programs as a user starts them, on real sockets and real files.
+//! The programs as a user starts them: processes, sockets, files.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod support;
 
-use serde_json::Value;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
 use support::{Server, run};
 use tempfile::TempDir;
+use tokio::time::Instant;
 
-/// An `auth_server` with 2-second access tokens and a SQLite file, and somebody signed in.
+/// An `auth_server` with 2-second access tokens and its sessions in a file.
 struct Setting {
     folder: TempDir,
     server: Server,
@@ -20,13 +23,15 @@ impl Setting {
         Self { folder, server }
     }
 
-    fn tokens(&self) -> String {
-        self.folder.path().join("tokens.json").display().to_string()
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
     }
 
-    async fn sign_in(&self) -> Value {
-        let body = serde_json::json!({ "username": "alice", "password": "wonderland" });
-        let login = reqwest::Client::new().post(self.server.url("/login")).json(&body);
+    async fn sign_in(&self, name: &str, password: &str) -> Value {
+        let body = json!({ "username": name, "password": password });
+        let login = reqwest::Client::new()
+            .post(self.server.url("/login"))
+            .json(&body);
         let answer = login.send().await.unwrap();
         assert_eq!(answer.status(), 200);
         answer.json().await.unwrap()
@@ -35,26 +40,301 @@ impl Setting {
 
 fn start(folder: &TempDir, address: &str) -> Server {
     let store = format!("sqlite:{}", folder.path().join("sessions.db").display());
-    Server::start("auth_server", &["--addr", address, "--store", &store, "--access-ttl", "2s"])
+    Server::start(
+        "auth_server",
+        &["--addr", address, "--store", &store, "--access-ttl", "2s"],
+    )
 }
 
-/// C1, C3 and C12 between processes.
-#[tokio::test]
-async fn two_thousand_requests_across_expiries_see_no_401_and_one_refresh_each() {
-    let setting = Setting::new();
-    std::fs::write(setting.tokens(), setting.sign_in().await.to_string()).unwrap();
-    let begin = std::time::Instant::now();
-    let (api, refresh) = (setting.server.url("/api/me"), setting.server.url("/refresh"));
-    let output = tokio::task::spawn_blocking({
-        let tokens = setting.tokens();
-        move || {
-            let load = ["-n", "2000", "-c", "50", "--every", "5ms"];
-            let what = ["--api", &api, "--refresh", &refresh, "--tokens", &tokens];
-            run("client", &[what.as_slice(), &load].concat())
-        }
+/// How often the server rotated: the token says so, after version, key id and session id.
+fn generation(tokens: &Value) -> u64 {
+    let token = tokens["refresh_token"].as_str().unwrap();
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).unwrap();
+    let varint = bytes[18..].iter().scan(true, |goes_on, byte| {
+        let counts = *goes_on;
+        *goes_on = byte & 0x80 != 0;
+        counts.then_some(u64::from(byte & 0x7f))
     });
-    let output = output.await.unwrap();
-    let seconds = begin.elapsed().as_secs_f64();
+    varint.enumerate().map(|(at, bits)| bits << (7 * at)).sum()
+}
+
+/// C1, C3 and C12, between processes.
+#[tokio::test]
+async fn two_thousand_requests_across_expiries_see_no_401_and_one_refresh_for_each() {
+    let setting = Setting::new();
+    let tokens = setting.path("tokens.json");
+    let first = setting.sign_in("alice", "wonderland").await;
+    std::fs::write(&tokens, first.to_string()).unwrap();
+    let (api, refresh) = (
+        setting.server.url("/api/me"),
+        setting.server.url("/refresh"),
+    );
+    let what = ["--api", &api, "--refresh", &refresh, "--tokens", &tokens];
+    let load = ["-n", "2000", "-c", "50", "--every", "5ms"];
+
+    let begin = Instant::now();
+    let output = run("client", &[what.as_slice(), &load].concat());
+    let lifetimes = begin.elapsed().as_secs_f64() / 2.0;
+
     let counts: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&counts["ok"], &counts["status_401"], &counts["errors"]), (&2000.into(), &0.into(), &0.into()), "{counts}");
+    let [ok, refused, errors, refreshes] =
+        ["ok", "status_401", "errors", "refreshes"].map(|it| counts[it].as_u64().unwrap());
+    assert_eq!((ok, refused, errors), (2_000, 0, 0), "{counts}");
+    let last: Value = serde_json::from_slice(&std::fs::read(&tokens).unwrap()).unwrap();
+    assert_eq!(
+        refreshes,
+        generation(&last),
+        "the server rotated as often as the client knows"
+    );
+    // Ahead of expiry by up to a quarter of a lifetime, so a little more often than it expires.
+    let most = lifetimes / 0.75 + 1.0;
+    assert!(
+        (lifetimes - 1.0..=most).contains(&(refreshes as f64)),
+        "{refreshes} in {lifetimes}"
+    );
+}
+
+/// R10, the part of SQLite and the server.
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_survive_the_server_being_killed_amid_two_thousand_rotations() {
+    const SESSIONS: usize = 10;
+    const ROTATIONS: u64 = 200;
+    let setting = Setting::new();
+    let address = setting.server.address();
+    let client = LayeredClient::sign_in(&setting).await;
+    let (progress, mut seen) = tokio::sync::watch::channel(0_u64);
+    let mut sessions = Vec::new();
+    for _ in 0..SESSIONS {
+        let tokens = setting.sign_in("bob", "builder").await;
+        let url = setting.server.url("/refresh");
+        sessions.push(tokio::spawn(rotate(
+            url,
+            tokens,
+            ROTATIONS,
+            progress.clone(),
+        )));
+    }
+    let calling =
+        tokio::spawn(client.call_until_told(progress.subscribe(), SESSIONS as u64 * ROTATIONS));
+
+    let Setting { folder, mut server } = setting;
+    for kill_at in [500, 1_100, 1_600] {
+        seen.wait_for(|done| *done >= kill_at).await.unwrap();
+        server.kill();
+        server = start(&folder, &address.to_string());
+    }
+
+    for session in sessions {
+        assert_eq!(generation(&session.await.unwrap()), ROTATIONS);
+    }
+    let faults = calling.await.unwrap();
+    println!("the layered client met {faults} network faults and went on by itself");
+}
+
+/// Rotates so often, and repeats the same token and key until there is an answer.
+async fn rotate(
+    url: String,
+    mut tokens: Value,
+    times: u64,
+    progress: tokio::sync::watch::Sender<u64>,
+) -> Value {
+    let http = reqwest::Client::new();
+    let mut pace = tokio::time::interval(std::time::Duration::from_millis(5));
+    for turn in 0..times {
+        let key = BASE64_URL_SAFE_NO_PAD.encode(format!("{turn:032}"));
+        let body = json!({ "refresh_token": tokens["refresh_token"] });
+        tokens = loop {
+            pace.tick().await;
+            let request = http
+                .post(&url)
+                .header("idempotency-key", format!("\"{key}\""));
+            match request.json(&body).send().await {
+                Ok(answer) if answer.status() == 200 => match answer.json().await {
+                    Ok(tokens) => break tokens,
+                    Err(_) => continue,
+                },
+                Ok(answer) if answer.status().is_server_error() => {}
+                Ok(answer) => panic!("the session was lost: {}", answer.status()),
+                Err(_) => {}
+            }
+        };
+        progress.send_modify(|done| *done += 1);
+    }
+    tokens
+}
+
+/// A program that uses the layer and cares for nothing.
+struct LayeredClient {
+    api: refresh_client_layer::AuthClient,
+    url: String,
+}
+
+impl LayeredClient {
+    async fn sign_in(setting: &Setting) -> Self {
+        use refresh_client_layer::reqwest::ReqwestService;
+        use refresh_client_layer::{AuthClient, HttpRefresher, TokenManager, TokenSet};
+        let tokens = setting.sign_in("alice", "wonderland").await.to_string();
+        let refresher = ReqwestService::new(reqwest::Client::builder()).unwrap();
+        let session = TokenManager::builder(HttpRefresher::json(
+            setting.server.url("/refresh"),
+            refresher,
+        ))
+        .tokens(TokenSet::from_json(tokens.as_bytes()).unwrap())
+        .build()
+        .unwrap();
+        let api = AuthClient::new(reqwest::Client::new(), session);
+        Self {
+            api,
+            url: setting.server.url("/api/me"),
+        }
+    }
+
+    /// Calls while others rotate, and once more when the dust has settled. A call may meet a fault
+    /// of the network, but never a 401.
+    async fn call_until_told(
+        self,
+        mut progress: tokio::sync::watch::Receiver<u64>,
+        end: u64,
+    ) -> u32 {
+        let mut pace = tokio::time::interval(std::time::Duration::from_millis(20));
+        let patience = Instant::now() + std::time::Duration::from_secs(120);
+        let mut faults = 0;
+        loop {
+            pace.tick().await;
+            assert!(Instant::now() < patience, "the client did not recover");
+            let is_over = *progress.borrow_and_update() >= end;
+            match self.api.get(&self.url).send().await {
+                Ok(answer) => {
+                    assert_eq!(answer.status(), 200);
+                    if is_over {
+                        return faults;
+                    }
+                }
+                Err(_) => faults += 1,
+            }
+        }
+    }
+}
+
+#[test]
+fn the_tour_keeps_every_promise() {
+    let output = run("tour", &[]);
+    let story = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{story}");
+    assert_eq!(story.lines().last(), Some("tour: 11 steps passed"));
+}
+
+#[test]
+fn bad_input_is_answered_with_a_sentence() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let write = |name: &str, text: &str| {
+        std::fs::write(path(name), text).unwrap();
+        path(name)
+    };
+    let damaged = write("damaged.json", "{\"access_token\":");
+    let text = write(
+        "text.db",
+        "this is no database, although it is long enough to be one",
+    );
+    let (in_text, nowhere) = (
+        format!("sqlite:{text}"),
+        format!("sqlite:{}", path("no/where.db")),
+    );
+    let absent = path("absent.json");
+    let server = ["--addr", "127.0.0.1:0"];
+    let resource = ["--addr", "127.0.0.1:0", "--issuer", "i", "--audience", "a"];
+    let client = [
+        "--api",
+        "http://127.0.0.1:9/",
+        "--refresh",
+        "http://127.0.0.1:9/",
+    ];
+    let secret = "00".repeat(16);
+    for (example, common, args, sentence) in [
+        (
+            "auth_server",
+            server.as_slice(),
+            ["--store", "redis"],
+            "give `memory` or `sqlite:PATH`",
+        ),
+        (
+            "auth_server",
+            &server,
+            ["--store", &nowhere],
+            "see that its folder exists",
+        ),
+        (
+            "auth_server",
+            &server,
+            ["--store", &in_text],
+            "is not a session store",
+        ),
+        (
+            "auth_server",
+            &server,
+            ["--access-ttl", "2h"],
+            "an hour at most",
+        ),
+        ("auth_server", &server, ["--audience", ""], "no audience"),
+        ("auth_server", &server, ["--repeat-leeway", "2m"], "60 s"),
+        (
+            "auth_server",
+            &server,
+            ["--alg", "none"],
+            "not a supported algorithm",
+        ),
+        (
+            "resource_server",
+            &resource,
+            ["--secret", &secret],
+            "shorter than its hash",
+        ),
+        (
+            "resource_server",
+            &resource,
+            ["--secret", "xyz"],
+            "not hexadecimal",
+        ),
+        (
+            "resource_server",
+            &resource,
+            ["--jwks-file", &absent],
+            "cannot read",
+        ),
+        (
+            "resource_server",
+            &resource,
+            ["--jwks-file", &damaged],
+            "no JSON Web Key Set",
+        ),
+        (
+            "client",
+            &client,
+            ["--tokens", &absent],
+            "sign in and save the answer there",
+        ),
+        ("client", &client, ["--tokens", &damaged], "is damaged"),
+        (
+            "reqwest_client",
+            &client,
+            ["--tokens", &damaged],
+            "is damaged",
+        ),
+    ] {
+        let output = run(example, &[common, &args].concat());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success(), "{example} {args:?}");
+        assert!(said.contains(sentence), "{example} {args:?}: {said}");
+    }
+    assert_eq!(
+        std::fs::read_to_string(&damaged).unwrap(),
+        "{\"access_token\":"
+    );
+    assert!(
+        std::fs::read_to_string(&text)
+            .unwrap()
+            .starts_with("this is no database")
+    );
+    assert!(!std::path::Path::new(&format!("{text}.keys")).exists());
 }

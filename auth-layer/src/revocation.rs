@@ -182,8 +182,16 @@ mod tests {
         let set = set(2);
         set.revoke_session("a", NOW);
         set.revoke_session("b", NOW);
-        set.revoke_session("c", NOW.plus(Duration::from_secs(61)));
-        assert!(set.is_revoked(&session("c", 1_000)));
+        set.revoke_token("c", NOW.plus(Duration::from_secs(60)));
+        set.revoke_subject("d", NOW, NOW.plus(Duration::from_secs(60)));
+        assert_eq!(set.0.len(), 2);
+        assert!(set.is_revoked(&claims(r#"{"jti":"c"}"#)));
+        assert!(
+            !set.is_revoked(&session("a", 1_000)),
+            "no token of it is alive"
+        );
+        set.revoke_session("e", NOW.plus(Duration::from_secs(120)));
+        assert!(set.is_revoked(&session("e", 1_000)));
         assert!(!set.is_revoked(&session("d", 1_000)));
     }
 

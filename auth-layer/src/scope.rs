@@ -121,7 +121,8 @@ mod tests {
     fn a_set_reads_and_prints_with_blanks_and_without_repeats() {
         let scopes: Scopes = "read  write read".parse().unwrap();
         assert_eq!(scopes.to_string(), "read write");
-        assert!(!scopes.contains("rea"));
+        assert!(!scopes.contains("rea") && !scopes.is_empty());
+        assert!("  ".parse::<Scopes>().unwrap().is_empty());
     }
 
     #[test]

@@ -182,3 +182,77 @@ async fn a_verifier_of_your_own_decides() {
     let mut service = AuthLayer::new(Never).layer(Strict::default());
     assert_eq!(status(&mut service, request("x", Empty::new())).await, 503);
 }
+
+/// P2.
+#[tokio::test]
+async fn the_scope_layer_makes_its_service_ready_too() {
+    let authority = Authority::new();
+    let mut service = ServiceBuilder::new()
+        .layer(AuthLayer::new(authority.verifier()))
+        .layer(auth_layer::RequireScopes::any(["a", "b"]))
+        .service(Strict::default());
+    let with = |scope| authority.token_with(serde_json::json!({ "scope": scope }));
+    assert_eq!(
+        status(&mut service, request(&with("b"), Empty::new())).await,
+        200
+    );
+    assert_eq!(
+        status(&mut service, request(&with("c"), Empty::new())).await,
+        403
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_says_how_long_it_is_and_what_it_was() {
+    use http_body::Body as _;
+    let service = AuthLayer::new(Authority::new().verifier()).layer(Strict::default());
+    let response = service
+        .oneshot(Request::new(Empty::<Bytes>::new()))
+        .await
+        .unwrap();
+    let rejection = response
+        .extensions()
+        .get::<auth_layer::protect::Rejection>();
+    assert_eq!(rejection.map(|it| it.label()), Some("no_credential"));
+    let announced = response.body().size_hint().exact();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(announced, Some(body.len() as u64));
+}
+
+#[tokio::test]
+async fn the_inner_service_gets_both_kinds_of_claims_and_a_token_that_does_not_print() {
+    #[derive(serde::Deserialize)]
+    struct Role {
+        role: String,
+    }
+    let authority = Authority::new();
+    let verifier = auth_layer::Verifier::builder()
+        .key(authority.key.verifying())
+        .issuer("https://auth.example")
+        .audience("https://api.example")
+        .clock(authority.clock.clone())
+        .claims::<Role>()
+        .build()
+        .unwrap();
+    let inner = service_fn(async |request: Request<Empty<Bytes>>| {
+        let role = request
+            .extensions()
+            .get::<Claims<Role>>()
+            .map(|it| it.custom().role.clone());
+        let subject = request
+            .extensions()
+            .get::<Claims>()
+            .and_then(|it| it.subject().map(str::to_owned));
+        let is_hidden = request.headers()["authorization"].is_sensitive();
+        let seen = Bytes::from(format!("{role:?} {subject:?} {is_hidden}"));
+        Ok::<_, Infallible>(Response::new(Full::new(seen)))
+    });
+    let token = authority.token_with(serde_json::json!({ "role": "owner" }));
+    let service = AuthLayer::new(verifier).layer(inner);
+    let response = service
+        .oneshot(request(&token, Empty::new()))
+        .await
+        .unwrap();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, r#"Some("owner") Some("alice") true"#);
+}

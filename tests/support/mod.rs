@@ -21,8 +21,13 @@ impl Server {
             .expect("the example was built");
         let stdout = process.stdout.take().expect("it is piped");
         let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line).expect("it says something");
-        let address = line.trim().strip_prefix("listening on ").and_then(|it| it.parse().ok());
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("it says something");
+        let address = line
+            .trim()
+            .strip_prefix("listening on ")
+            .and_then(|it| it.parse().ok());
         let address = address.unwrap_or_else(|| panic!("{example} did not start: {line:?}"));
         Self { process, address }
     }
@@ -56,7 +61,10 @@ impl Drop for Server {
 
 /// Runs an example to its end.
 pub(crate) fn run(example: &str, args: &[&str]) -> Output {
-    command(example).args(args).output().expect("the example was built")
+    command(example)
+        .args(args)
+        .output()
+        .expect("the example was built")
 }
 
 fn command(example: &str) -> Command {
@@ -70,7 +78,14 @@ fn command(example: &str) -> Command {
 /// Builds the examples as this test was built and says where they are.
 fn build() -> std::path::PathBuf {
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "examples", "--examples", "--all-features"])
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "examples",
+            "--examples",
+            "--all-features",
+        ])
         .status()
         .expect("cargo runs");
     assert!(status.success(), "the examples do not build");

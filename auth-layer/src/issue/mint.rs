@@ -31,7 +31,8 @@ impl Core {
             iss: &self.names.issuer,
             sub: &session.subject,
             aud: Audience::of(&self.names.audiences),
-            exp: ends.as_secs(),
+            // Up to the next second: a token lives as long as its answer says, not a bit less.
+            exp: ends.plus(Duration::from_millis(999)).as_secs(),
             iat: now.as_secs(),
             jti: &jti,
             sid: &sid,

@@ -198,3 +198,74 @@ fn one_odd_key_does_not_spoil_a_set() {
     assert_eq!(set.skipped()[0].error().kind(), KeyErrorKind::Unsupported);
     assert!(Jwks::parse("[]").is_err());
 }
+
+#[test]
+fn a_jwk_is_of_the_kind_curve_and_algorithm_it_says() {
+    let ec = SigningKeys::new(SigningKey::generate(Algorithm::ES256).unwrap()).jwks();
+    let document: serde_json::Value = serde_json::from_str(&ec).unwrap();
+    let with = |name: &str, value: &str| {
+        let mut jwk = document["keys"][0].clone();
+        jwk[name] = value.into();
+        VerifyingKey::from_jwk_as(Algorithm::ES256, &jwk.to_string())
+            .map(drop)
+            .map_err(|it| it.kind())
+    };
+    assert_eq!(with("alg", "ES256"), Ok(()));
+    for (name, value) in [("alg", "ES384"), ("kty", "RSA"), ("crv", "P-384")] {
+        assert_eq!(
+            with(name, value),
+            Err(KeyErrorKind::WrongAlgorithm),
+            "{name}"
+        );
+    }
+    let shorter = "AAAA";
+    assert_eq!(with("x", shorter), Err(KeyErrorKind::Malformed));
+    let not_rsa_and_silent = r#"{"keys":[{"kty":"EC","crv":"P-521","x":"AA","y":"AA"}]}"#;
+    assert_eq!(
+        Jwks::parse(not_rsa_and_silent).unwrap().skipped()[0]
+            .error()
+            .kind(),
+        KeyErrorKind::Malformed
+    );
+}
+
+#[test]
+fn an_rsa_key_needs_2048_bits_and_an_odd_exponent_above_one() {
+    let key = |n: &[u8], e: &[u8]| {
+        VerifyingKey::from_rsa_components(Algorithm::RS256, n, e)
+            .map(drop)
+            .map_err(|it| it.kind())
+    };
+    let mut n = vec![0xff; 256];
+    assert_eq!(key(&n, &[1, 0, 1]), Ok(()));
+    assert_eq!(key(&[&[0], n.as_slice()].concat(), &[0, 1, 0, 1]), Ok(()));
+    for e in [[1].as_slice(), &[0, 1], &[2], &[]] {
+        assert_eq!(key(&n, e), Err(KeyErrorKind::WeakRsa), "{e:?}");
+    }
+    n[0] = 0x7f;
+    assert_eq!(key(&n, &[1, 0, 1]), Err(KeyErrorKind::WeakRsa), "2047 bits");
+}
+
+#[test]
+fn names_and_errors_are_for_people() {
+    assert_eq!(Algorithm::EdDSA.to_string(), "EdDSA");
+    let unknown = "none".parse::<Algorithm>().unwrap_err().to_string();
+    assert!(
+        unknown.contains("HS256, HS384") && unknown.ends_with("EdDSA"),
+        "{unknown}"
+    );
+    let secret: Vec<u8> = (0..).take(40).collect();
+    assert!(VerifyingKey::from_secret(Algorithm::HS256, &secret).is_ok());
+    let der_like = [&[0x30], secret.as_slice()].concat();
+    assert!(
+        VerifyingKey::from_secret(Algorithm::HS256, &der_like).is_ok(),
+        "a secret may begin so"
+    );
+    let short = VerifyingKey::from_secret(Algorithm::HS512, &secret).unwrap_err();
+    assert!(short.to_string().contains("64 for HS512"));
+    let shown = format!(
+        "{:?}",
+        SigningKey::generate(Algorithm::ES256).unwrap().verifying()
+    );
+    assert!(shown.contains("ES256"), "{shown}");
+}

@@ -87,6 +87,11 @@ impl Want {
             has_taken_over: false,
         }
     }
+
+    /// Wants another token than the one in the store, which nobody has looked into yet.
+    fn is_blind(&self) -> bool {
+        self.newer_than == 0 && !self.settles
+    }
 }
 
 pub(crate) type Verdict = Result<Option<Lease>, TokenError>;
@@ -161,7 +166,8 @@ impl State {
             }
             Session::Live(live) if self.generation > want.newer_than => {
                 let has_waited_for_it = live.flight.is_some() && live.flight == want.joined;
-                if has_waited_for_it || live.validity.phase(now) < Phase::Mandatory {
+                let is_good = !want.is_blind() && live.validity.phase(now) < Phase::Mandatory;
+                if has_waited_for_it || is_good {
                     return Step::Done(Ok(Some(self.lease(live))));
                 }
                 // Newer, and too old as well.

@@ -2,7 +2,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaEncoding,
     RsaKeyPair,
@@ -14,7 +13,6 @@ use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde::Serialize;
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
 use crate::keys::algorithm::Family;
 use crate::keys::verifying::hmac_algorithm;
@@ -39,27 +37,6 @@ enum Signer {
 }
 
 impl SigningKey {
-    /// A new key; RSA keys have 2048 bits. It is gone when the process ends, and so are its
-    /// tokens: for tests, or where every node may have keys of its own.
-    ///
-    /// # Errors
-    /// When the operating system gives no randomness.
-    pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
-        let crypto = |_| KeyErrorKind::Crypto;
-        let signer = match algorithm.family() {
-            Family::Hmac => return Self::from_secret(algorithm, random_secret()?.as_slice()),
-            Family::Rsa => {
-                let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(crypto)?;
-                Signer::Rsa(Box::new(pair), rsa_encoding(algorithm)?)
-            }
-            Family::Ec => {
-                Signer::Ec(EcdsaKeyPair::generate(ec_algorithm(algorithm)?).map_err(crypto)?)
-            }
-            Family::Ed25519 => Signer::Ed25519(Ed25519KeyPair::generate().map_err(crypto)?),
-        };
-        Self::asymmetric(algorithm, signer)
-    }
-
     /// A private key from PEM: `BEGIN PRIVATE KEY` (PKCS #8), for RSA also `BEGIN RSA PRIVATE KEY`,
     /// for EC also `BEGIN EC PRIVATE KEY`.
     ///
@@ -251,7 +228,9 @@ fn thumbprint(required: &Value) -> String {
     ))
 }
 
-fn ec_algorithm(algorithm: Algorithm) -> Result<&'static EcdsaSigningAlgorithm, KeyError> {
+pub(super) fn ec_algorithm(
+    algorithm: Algorithm,
+) -> Result<&'static EcdsaSigningAlgorithm, KeyError> {
     match algorithm {
         Algorithm::ES256 => Ok(&signature::ECDSA_P256_SHA256_FIXED_SIGNING),
         Algorithm::ES384 => Ok(&signature::ECDSA_P384_SHA384_FIXED_SIGNING),
@@ -278,14 +257,4 @@ fn rsa_encoding(algorithm: Algorithm) -> Result<&'static dyn RsaEncoding, KeyErr
 )]
 fn system_random() -> SystemRandom {
     SystemRandom::new()
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a generated key is chance by definition"
-)]
-fn random_secret() -> Result<Zeroizing<[u8; 64]>, KeyError> {
-    let mut secret = Zeroizing::new([0; 64]);
-    aws_lc_rs::rand::fill(&mut *secret).map_err(|_| KeyErrorKind::Crypto)?;
-    Ok(secret)
 }

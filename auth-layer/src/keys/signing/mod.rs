@@ -1,3 +1,4 @@
+mod generate;
 mod key;
 mod ring;
 

@@ -29,7 +29,9 @@ const HEADER: &str = r#"{"alg":"HS256"}"#;
 
 #[test]
 fn a_good_token_gives_its_claims() {
-    let changes = json!({ "scope": "a b", "sid": "s", "jti": "j", "client_id": "c" });
+    let changes = json!({
+        "scope": "a b", "sid": "s", "jti": "j", "client_id": "c", "acr": "2", "auth_time": 5, "nbf": 1,
+    });
     let claims = verdict(builder(), &claims(changes)).unwrap();
     assert_eq!(claims.subject(), Some("alice"));
     assert_eq!(
@@ -38,6 +40,19 @@ fn a_good_token_gives_its_claims() {
     );
     assert_eq!(claims.expires_at(), Some(Timestamp::from_secs(NOW + 10)));
     assert_eq!(claims.scopes().to_string(), "a b");
+    assert_eq!(claims.issuer(), Some("https://auth.example"));
+    assert_eq!(
+        (claims.acr(), claims.auth_time()),
+        (Some("2"), Some(Timestamp::from_secs(5)))
+    );
+    let times = (claims.issued_at(), claims.not_before());
+    assert_eq!(
+        times,
+        (
+            Some(Timestamp::from_secs(NOW - 10)),
+            Some(Timestamp::from_secs(1))
+        )
+    );
     assert_eq!(
         (claims.session_id(), claims.token_id(), claims.client_id()),
         (Some("s"), Some("j"), Some("c"))
@@ -125,6 +140,8 @@ fn leeway_and_age_are_yours_to_set_within_bounds() {
     let young = || builder().max_age(Duration::from_secs(5));
     let too_old = verdict(young(), &claims(json!({}))).unwrap_err();
     assert_eq!(too_old, VerifyErrorKind::TooOld);
+    let fresh = claims(json!({ "iat": NOW - 5 }));
+    assert!(verdict(young(), &fresh).is_ok());
     let undated = verdict(young(), &claims(json!({ "iat": null }))).unwrap_err();
     assert_eq!(undated, VerifyErrorKind::MissingClaim);
 }
@@ -180,7 +197,15 @@ fn a_header_that_changes_the_meaning_is_refused() {
 fn claims_that_are_not_one_plain_object_are_refused() {
     let good = claims(json!({})).to_string();
     let with = |member: &str| good.replacen('{', &format!("{{{member},"), 1);
-    let deep = format!("\"deep\":{}{}", "[".repeat(40), "]".repeat(40));
+    let nested = |levels| format!("\"deep\":{}{}", "[".repeat(levels), "]".repeat(levels));
+    let deep = nested(16);
+    assert!(
+        verify(
+            &builder().build().unwrap(),
+            &token(HEADER, &with(&nested(15)))
+        )
+        .is_ok()
+    );
     for payload in [
         with(r#""sub":"bob""#),
         with(r#""a":1,"\u0061":2"#),
@@ -317,6 +342,45 @@ fn a_token_is_checked_with_the_key_it_names_and_no_other() {
 }
 
 #[test]
+fn a_key_without_a_name_serves_tokens_that_name_one() {
+    let header = r#"{"alg":"HS256","kid":"whatever"}"#;
+    let good = token(header, &claims(json!({})).to_string());
+    assert!(verify(&builder().build().unwrap(), &good).is_ok());
+}
+
+/// RFC 9864.
+#[test]
+fn an_ed25519_token_may_call_its_algorithm_by_either_name() {
+    let pair = aws_lc_rs::signature::Ed25519KeyPair::from_seed_unchecked(&[3; 32]).unwrap();
+    use aws_lc_rs::signature::KeyPair as _;
+    let x = BASE64_URL_SAFE_NO_PAD.encode(pair.public_key());
+    let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "alg": "Ed25519", "x": x }).to_string();
+    let verifier = Verifier::builder()
+        .key(crate::keys::VerifyingKey::from_jwk(&jwk).unwrap())
+        .issuer("https://auth.example")
+        .audience("https://api.example")
+        .clock(ManualClock::at(Timestamp::from_secs(NOW)))
+        .build()
+        .unwrap();
+    for alg in ["EdDSA", "Ed25519"] {
+        let encode = |part: &str| BASE64_URL_SAFE_NO_PAD.encode(part);
+        let header = encode(&json!({ "alg": alg }).to_string());
+        let message = format!("{header}.{}", encode(&claims(json!({})).to_string()));
+        let signature = BASE64_URL_SAFE_NO_PAD.encode(pair.sign(message.as_bytes()));
+        assert!(
+            verify(&verifier, &format!("{message}.{signature}")).is_ok(),
+            "{alg}"
+        );
+    }
+}
+
+#[test]
+fn an_error_is_a_sentence_for_people() {
+    let error = crate::VerifyError::new(VerifyErrorKind::Expired);
+    assert_eq!(error.to_string(), "the access token expired");
+}
+
+#[test]
 fn an_unsafe_verifier_is_not_built() {
     use crate::verify::VerifierConfigError::*;
     let key = || Verifier::builder().key(key().verifying());
@@ -331,5 +395,10 @@ fn an_unsafe_verifier_is_not_built() {
         (named().keys(super::key().verifying()), TwoKeySources),
     ] {
         assert_eq!(builder.build().unwrap_err(), error);
+        assert!(
+            error.to_string().contains(": "),
+            "it says what to do: {error}"
+        );
     }
+    assert!(named().leeway(Duration::from_secs(300)).build().is_ok());
 }

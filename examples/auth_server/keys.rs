@@ -1,0 +1,98 @@
+use std::error::Error;
+use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::path::Path;
+
+use auth_layer::{Algorithm, RefreshSecrets, SigningKey, SigningKeys};
+use serde::{Deserialize, Serialize};
+
+/// What only the issuer may know.
+pub(crate) struct Keys {
+    pub(crate) signing: SigningKeys,
+    pub(crate) refresh: RefreshSecrets,
+}
+
+impl Keys {
+    /// Keys that die with the process.
+    pub(crate) fn generate(algorithm: Algorithm) -> Result<Self, Box<dyn Error>> {
+        KeyFile::generate(algorithm)?.open()
+    }
+
+    /// The keys of the file, which is made, readable by its owner only, if it is missing.
+    pub(crate) fn open_or_create(
+        path: &Path,
+        algorithm: Algorithm,
+    ) -> Result<Self, Box<dyn Error>> {
+        let file = match fs::read(path) {
+            Ok(text) => serde_json::from_slice::<KeyFile>(&text).map_err(|_| {
+                format!(
+                    "{} is damaged: restore it, or all tokens are lost",
+                    path.display()
+                )
+            })?,
+            Err(error) if error.kind() == ErrorKind::NotFound => KeyFile::create(path, algorithm)?,
+            Err(error) => return Err(format!("cannot read {}: {error}", path.display()).into()),
+        };
+        if file.algorithm.parse() != Ok(algorithm) {
+            let path = path.display();
+            return Err(format!("{path} has a key for --alg {}", file.algorithm).into());
+        }
+        file.open()
+    }
+}
+
+#[derive(Deserialize, Serialize)]
+struct KeyFile {
+    algorithm: String,
+    /// PEM; for an HMAC hexadecimal digits.
+    signing_key: String,
+    /// Hexadecimal digits.
+    refresh_secret: String,
+}
+
+impl KeyFile {
+    fn generate(algorithm: Algorithm) -> Result<Self, Box<dyn Error>> {
+        let signing_key = match is_hmac(algorithm) {
+            true => examples::hex(&examples::random()?),
+            false => SigningKey::generate_pem(algorithm)?.to_string(),
+        };
+        let refresh_secret = examples::hex(&examples::random()?);
+        Ok(Self {
+            algorithm: algorithm.to_string(),
+            signing_key,
+            refresh_secret,
+        })
+    }
+
+    fn create(path: &Path, algorithm: Algorithm) -> Result<Self, Box<dyn Error>> {
+        let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+        let keys = Self::generate(algorithm)?;
+        let cannot = |error| format!("cannot write {}: {error}", path.display());
+        // Created with mode 0600 under a random name, and in place only once it is whole.
+        let mut file =
+            tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(cannot)?;
+        file.write_all(&serde_json::to_vec_pretty(&keys)?)?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path)
+            .map_err(|error| cannot(error.error))?;
+        Ok(keys)
+    }
+
+    fn open(&self) -> Result<Keys, Box<dyn Error>> {
+        let algorithm = self.algorithm.parse()?;
+        let hex = |text| examples::unhex(text).ok_or("the key file has a digit that is none");
+        let signing = match is_hmac(algorithm) {
+            true => SigningKey::from_secret(algorithm, &hex(&self.signing_key)?)?,
+            false => SigningKey::from_pem(algorithm, &self.signing_key)?,
+        };
+        let refresh = RefreshSecrets::new(&hex(&self.refresh_secret)?)?;
+        Ok(Keys {
+            signing: SigningKeys::new(signing),
+            refresh,
+        })
+    }
+}
+
+fn is_hmac(algorithm: Algorithm) -> bool {
+    algorithm.name().starts_with("HS")
+}
