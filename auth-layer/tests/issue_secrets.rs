@@ -1,6 +1,7 @@
 //! Law S4 for the server: no refresh token, secret, idempotency key or access token is printed or
 //! logged, whatever happens.
 #![cfg(all(feature = "issue", feature = "test-util"))]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod issue_kit;
 
