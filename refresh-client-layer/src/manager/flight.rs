@@ -11,7 +11,8 @@ use tracing::Instrument as _;
 
 use super::error::{RefreshUnavailable, UnavailableKind};
 use super::shared::Shared;
-use super::state::{FlightId, Session, Unsaved};
+use super::state::{Session, Unsaved};
+use super::want::FlightId;
 use crate::clock::Now;
 use crate::event::{EndReason, Event};
 use crate::refresh::{RefreshError, RefreshErrorKind, RefreshRequest};
@@ -173,6 +174,13 @@ async fn attempt(shared: &Arc<Shared>, flight: FlightId) -> End {
     let request = RefreshRequest::new(parent.refresh_token().clone(), key);
     let answer = shared.refresher.refresh(request);
     match tokio::time::timeout(shared.settings.attempt_timeout, answer).await {
+        Ok(Ok(tokens)) if !tokens.access_token().is_valid() => {
+            let error = RefreshError::new(
+                RefreshErrorKind::Transient,
+                "the refresher brought a token that no header can carry",
+            );
+            End::Failed(RefreshUnavailable::failed(error), None)
+        }
         Ok(Ok(tokens)) => save(shared, flight, &parent, tokens, asked).await,
         Ok(Err(error)) => refused(shared, &parent, error).await,
         Err(_elapsed) => End::failed(UnavailableKind::TimedOut),
