@@ -340,6 +340,11 @@ async fn what_may_be_gone_at_the_next_try() {
             "{status}"
         );
     }
+    assert_eq!(
+        verdict(move || answer(200, html, TOKENS)).await,
+        TRANSIENT,
+        "tokens are json"
+    );
     let superseded = r#"{"error":"invalid_grant","error_description":"superseded"}"#;
     assert_eq!(verdict(|| json(400, superseded)).await, TRANSIENT);
     assert_eq!(verdict(|| json(409, invalid)).await, TRANSIENT);
