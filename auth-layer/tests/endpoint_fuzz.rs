@@ -27,7 +27,8 @@ fn whatever_is_sent_the_answer_is_a_refusal() {
     ];
     let damaged = (0..token.len(), any::<u8>()).prop_map(move |(at, byte)| {
         let mut bytes = token.clone().into_bytes();
-        bytes[at] = b"ABCDabcd0123-_=.!~"[usize::from(byte) % 18];
+        let other = b"ABCDabcd0123-_=.!~"[usize::from(byte) % 18];
+        bytes[at] = if bytes[at] == other { b'e' } else { other };
         String::from_utf8(bytes).unwrap()
     });
     let body = prop_oneof![
