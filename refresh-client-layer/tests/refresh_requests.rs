@@ -1,9 +1,5 @@
 //! What the refresher sends, and where to.
 #![cfg(feature = "http")]
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
 
 mod support;
 

@@ -1,8 +1,4 @@
 //! Runtimes that are missing, elsewhere, or gone.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
 
 mod support;
 
