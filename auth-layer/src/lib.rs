@@ -24,10 +24,12 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use endpoint::TokenEndpoints;
 #[cfg(feature = "issue")]
 pub use issue::TokenIssuer;
+#[cfg(feature = "jwks")]
+pub use keys::RemoteKeys;
 pub use keys::{Algorithm, KeySet, SigningKey, SigningKeys, VerifyingKey};
 pub use protect::{AuthLayer, RequireScopes};
 #[cfg(feature = "issue")]
 pub use refresh_token::{IdempotencyKey, RefreshSecrets, RefreshToken, SessionId};
 pub use revocation::Revocations;
 pub use scope::Scopes;
-pub use verify::{Verifier, Verify, VerifyError};
+pub use verify::{Issuers, Verifier, Verify, VerifyError};
