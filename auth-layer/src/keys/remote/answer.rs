@@ -105,7 +105,13 @@ mod tests {
     #[test]
     fn only_a_plain_small_answer_with_status_200_is_read() {
         use RemoteKeysErrorKind::{Encoded, Redirected, Status, TooLarge};
-        let read = |status, headers, body| super::body(response(status, headers, body), false);
+        fn read(
+            status: u16,
+            headers: &[(&'static str, &str)],
+            body: Vec<u8>,
+        ) -> Result<Option<Bytes>, RemoteKeysErrorKind> {
+            super::body(response(status, headers, body), false)
+        }
         assert!(read(200, &[], vec![b'x'; MAX_BYTES]).is_ok());
         assert!(read(200, &[("content-encoding", "identity")], vec![]).is_ok());
         assert_eq!(

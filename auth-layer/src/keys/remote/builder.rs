@@ -36,8 +36,9 @@ impl RemoteKeysBuilder {
         self
     }
 
-    /// How much time is between fetches that tokens with unknown keys cause; a key that appears
-    /// within it may be refused until it is over. At least 1 s, at most 5 min. Default: 5 s.
+    /// How much time is at least between fetches that tokens with unknown keys cause, twice as much
+    /// if they name the same key; a key that appears within it may be refused until it is over. At
+    /// least 1 s, at most 5 min. Default: 5 s.
     pub fn refetch_interval(mut self, interval: Duration) -> Self {
         self.refetch_interval = interval.clamp(Duration::from_secs(1), 5 * MINUTE);
         self

@@ -20,7 +20,7 @@
 //! | --- | --- |
 //! | the token's key is held | no wait, whatever the issuer's server does |
 //! | three quarters to nine tenths of `Cache-Control: max-age` passed | a fetch in the background; 1 min to 24 h, 1 h if it is not said |
-//! | a `kid` is unknown, or a signature under a known one is bad | the request waits for one shared fetch; at most one such fetch in 5 s, and one in 30 s for the same `kid` |
+//! | a `kid` is unknown, or a signature under a known one is bad | the request waits for one shared fetch; at most one such fetch in 5 s, and one in 10 s for the same `kid` |
 //! | a fetch fails | the keys are kept for up to 24 h after the last good fetch; tried again after 1 s, 2 s, .. 30 s |
 //! | the newest fetch failed and the key is not held, or there are no keys | 503, at once: nobody can tell whether the token is good |
 //!
@@ -52,3 +52,6 @@ pub use error::{RemoteKeysError, RemoteKeysErrorKind};
 pub use fetcher::{BoxError, Fetcher};
 pub use handle::RemoteKeys;
 pub use status::KeySetStatus;
+
+#[cfg(test)]
+mod tests;
