@@ -1,4 +1,68 @@
-//! Server half.
+//! A Tower layer that verifies bearer JWT access tokens and answers bad ones with an exact 401, and
+//! the issuer behind it: token pairs, rotation, theft detection, revocation.
+//!
+//! ```
+//! use auth_layer::{Algorithm, AuthLayer, Claims, SigningKey, Verifier};
+//! use http::{Request, Response};
+//! use tower::{ServiceBuilder, ServiceExt as _, service_fn};
+//! # use std::convert::Infallible;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let key = SigningKey::generate(Algorithm::EdDSA)?;
+//! let verifier = Verifier::builder()
+//!     .key(key.verifying())
+//!     .issuer("https://auth.example")
+//!     .audience("https://api.example")
+//!     .build()?;
+//!
+//! let app = ServiceBuilder::new()
+//!     .layer(AuthLayer::new(verifier))
+//!     .service(service_fn(async |request: Request<String>| {
+//!         let claims: &Claims = request.extensions().get().expect("the layer saw to it");
+//!         Ok::<_, Infallible>(Response::new(claims.subject().unwrap_or_default().to_owned()))
+//!     }));
+//!
+//! let response = app.oneshot(Request::new(String::new())).await?;
+//! assert_eq!(response.status(), 401);
+//! assert_eq!(response.headers()["www-authenticate"], r#"Bearer realm="api""#);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Two halves
+//!
+//! *Protect* is what runs on every request; *issue* is what hands out tokens. They share no code but
+//! keys, claims, revocations and the clock, and who only verifies compiles only the first.
+//!
+//! | module | |
+//! | --- | --- |
+//! | [`protect`] | [`AuthLayer`], [`RequireScopes`]: requests in, claims or refusals out |
+//! | [`verify`] | [`Verifier`]: from a token to [`Claims`], or to one reason why not |
+//! | [`keys`] | [`VerifyingKey`], [`SigningKeys`]: one algorithm a key, prepared once |
+//! | [`claims`], [`scope`] | what a verified token says and allows |
+//! | [`revocation`] | tokens that are dead before their `exp` |
+//! | [`clock`] | time, as an argument |
+#![cfg_attr(
+    feature = "issue",
+    doc = "\
+| [`issue`] | [`TokenIssuer`]: sessions, from sign-in to log-out |
+| [`endpoint`] | [`TokenEndpoints`]: `/refresh`, `/token`, `/revoke`, `/logout` and the public documents |
+| [`store`] | where sessions live, and the decision what becomes of a refresh token |
+| [`refresh_token`] | its format and its secrets |"
+)]
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! | --- | --- |
+//! | `axum` | [`Claims`] as an extractor |
+//! | `issue` | the issuing half, with sessions in memory |
+//! | `sqlite` | sessions in a SQLite file; includes `issue` |
+//! | `test-util` | a settable clock, and the laws of session stores as tests |
+//! | `full` | all of them |
+//!
+//! None is on by default.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod claims;

@@ -30,6 +30,6 @@ impl<S: Sync, C: Send + Sync + 'static> OptionalFromRequestParts<S> for Claims<C
 
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
-        self.to_http(None).map(Body::from)
+        self.to_http(None, None).map(Body::from)
     }
 }

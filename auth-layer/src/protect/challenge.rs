@@ -27,6 +27,13 @@ impl Challenge {
         self
     }
 
+    pub(super) fn with_some(self, name: &str, value: Option<&str>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
     pub(super) fn into_value(self) -> HeaderValue {
         // Only printable ASCII got in.
         HeaderValue::from_str(&self.0).unwrap_or(HeaderValue::from_static("Bearer"))

@@ -1,8 +1,11 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::ACCESS_CONTROL_REQUEST_METHOD;
 use http::{HeaderMap, Method, Request, Response};
 
 use super::extract::{Credential, extract, mark_sensitive, strip};
+use super::refusals::Refusals;
 use super::{Rejection, TokenSource};
 use crate::claims::Claims;
 use crate::verify::VerifyError;
@@ -11,7 +14,7 @@ use crate::verify::VerifyError;
 #[derive(Clone, Debug)]
 pub(super) struct Gate {
     pub(super) sources: Vec<TokenSource>,
-    pub(super) realm: String,
+    pub(super) refusals: Arc<Refusals>,
     pub(super) optional: bool,
     pub(super) bypass_cors_preflight: bool,
     pub(super) strip_token: bool,
@@ -49,13 +52,16 @@ impl Gate {
             true => strip(request.headers_mut(), &self.sources),
             false => mark_sensitive(request.headers_mut(), &self.sources),
         }
+        if self.refusals.is_unusual() {
+            request.extensions_mut().insert(self.refusals.clone());
+        }
         claims.insert_into(request.extensions_mut());
         Ok(())
     }
 
     /// The refusal of a request with these headers.
     pub(super) fn refuse(&self, rejection: &Rejection, headers: &HeaderMap) -> Response<Bytes> {
-        rejection.to_response(headers, Some(&self.realm))
+        self.refusals.refuse(rejection, headers)
     }
 }
 

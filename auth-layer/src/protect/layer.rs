@@ -3,7 +3,8 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use super::gate::Gate;
-use super::{AuthService, TokenSource};
+use super::refusals::Refusals;
+use super::{AuthService, RenderRejection, TokenSource};
 use crate::verify::Verify;
 
 /// Lets requests with a good access token through and answers the others.
@@ -22,7 +23,10 @@ impl<V: Verify> AuthLayer<V> {
     pub fn new(verify: V) -> Self {
         let gate = Gate {
             sources: vec![TokenSource::Authorization],
-            realm: "api".to_owned(),
+            refusals: Arc::new(Refusals {
+                realm: Some("api".to_owned()),
+                ..Refusals::default()
+            }),
             optional: false,
             bypass_cors_preflight: true,
             strip_token: false,
@@ -43,7 +47,20 @@ impl<V: Verify> AuthLayer<V> {
     /// Names the protection space in challenges (RFC 9110 s11.5). Default: `api`.
     #[must_use]
     pub fn realm(self, realm: impl Into<String>) -> Self {
-        self.with(|gate| gate.realm = realm.into())
+        self.with_refusals(|refusals| refusals.realm = Some(realm.into()))
+    }
+
+    /// Tells refused clients where to learn which issuer to ask: the URL of a
+    /// [`ProtectedResource`](super::ProtectedResource) document (RFC 9728 s5.1).
+    #[must_use]
+    pub fn resource_metadata(self, url: impl Into<String>) -> Self {
+        self.with_refusals(|refusals| refusals.resource_metadata = Some(url.into()))
+    }
+
+    /// Gives refusals another shape, those of the layers further in too.
+    #[must_use]
+    pub fn render(self, render: impl RenderRejection) -> Self {
+        self.with_refusals(|refusals| refusals.render = Some(Arc::new(render)))
     }
 
     /// Lets requests without a token through, without claims. A bad token is refused all the same.
@@ -62,6 +79,10 @@ impl<V: Verify> AuthLayer<V> {
     #[must_use]
     pub fn strip_token(self) -> Self {
         self.with(|gate| gate.strip_token = true)
+    }
+
+    fn with_refusals(self, change: impl FnOnce(&mut Refusals)) -> Self {
+        self.with(|gate| change(Arc::make_mut(&mut gate.refusals)))
     }
 
     fn with(mut self, change: impl FnOnce(&mut Gate)) -> Self {

@@ -15,6 +15,7 @@
 //! | expired or bad token | 401 | `invalid_token` | `UNAUTHENTICATED` |
 //! | two credentials | 400 | `invalid_request` | `INVALID_ARGUMENT` |
 //! | scope missing | 403 | `insufficient_scope` | `PERMISSION_DENIED` |
+//! | stronger or newer sign-in needed | 401 | `insufficient_user_authentication` | `UNAUTHENTICATED` |
 //! | no keys to verify with | 503, `Retry-After` | `temporarily_unavailable` | `UNAVAILABLE` |
 
 mod authorize;
@@ -27,13 +28,23 @@ mod future;
 mod gate;
 mod grpc;
 mod layer;
+mod metadata;
+mod refusals;
 mod reject;
+mod require;
+mod scopes;
 mod service;
+mod step_up;
 
-pub use authorize::{RequireScopes, RequireScopesService};
+pub use authorize::Authorize;
 pub use body::ResponseBody;
 pub use extract::TokenSource;
 pub use future::AuthFuture;
 pub use layer::AuthLayer;
+pub use metadata::ProtectedResource;
+pub use refusals::RenderRejection;
 pub use reject::Rejection;
+pub use require::{Require, RequireService};
+pub use scopes::RequireScopes;
 pub use service::AuthService;
+pub use step_up::RequireAuthentication;

@@ -1,6 +1,8 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, Response, StatusCode};
+use http::{Response, StatusCode};
 use serde_json::json;
 
 use super::challenge::Challenge;
@@ -18,8 +20,16 @@ pub enum Rejection {
     InvalidToken(VerifyErrorKind),
     /// More than one credential, or one that is no text: 400, gRPC INVALID_ARGUMENT.
     InvalidRequest,
-    /// The access token does not carry these scopes: 403, gRPC PERMISSION_DENIED.
+    /// The access token does not carry these scopes, or does not allow this in another way: 403,
+    /// gRPC PERMISSION_DENIED.
     InsufficientScope(Scopes),
+    /// The user should prove again, or better, who they are (RFC 9470): 401, gRPC UNAUTHENTICATED.
+    InsufficientAuthentication {
+        /// One of these, the preferred one first; none: any.
+        acr_values: Vec<String>,
+        /// At most so long ago.
+        max_age: Option<Duration>,
+    },
     /// There are no keys to verify with: 503, gRPC UNAVAILABLE.
     KeysUnavailable,
 }
@@ -33,6 +43,7 @@ impl Rejection {
             Self::InvalidToken(_) => "invalid_token",
             Self::InvalidRequest => "invalid_request",
             Self::InsufficientScope(_) => "insufficient_scope",
+            Self::InsufficientAuthentication { .. } => "insufficient_user_authentication",
             Self::KeysUnavailable => "keys_unavailable",
         }
     }
@@ -44,6 +55,7 @@ impl Rejection {
             Self::InvalidToken(kind) => kind.description(),
             Self::InvalidRequest => "More than one credential was sent, or a malformed one",
             Self::InsufficientScope(_) => "The access token lacks a scope",
+            Self::InsufficientAuthentication { .. } => "A new or stronger sign-in is required",
             Self::KeysUnavailable => VerifyErrorKind::KeysUnavailable.description(),
         }
     }
@@ -54,7 +66,11 @@ impl Rejection {
     }
 
     /// The response to an HTTP request: status, challenge (RFC 6750 s3) and a JSON body.
-    pub fn to_http(&self, realm: Option<&str>) -> Response<Bytes> {
+    pub(super) fn to_http(
+        &self,
+        realm: Option<&str>,
+        resource_metadata: Option<&str>,
+    ) -> Response<Bytes> {
         let mut response = Response::new(self.json());
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
@@ -62,27 +78,19 @@ impl Rejection {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match self {
             Self::KeysUnavailable => headers.insert(RETRY_AFTER, HeaderValue::from_static("5")),
-            _ => headers.insert(WWW_AUTHENTICATE, self.challenge(realm).into_value()),
+            _ => {
+                let challenge = self
+                    .challenge(realm)
+                    .with_some("resource_metadata", resource_metadata);
+                headers.insert(WWW_AUTHENTICATE, challenge.into_value())
+            }
         };
         response.extensions_mut().insert(self.clone());
         response
     }
 
-    /// The response to a request with these headers, and a word about it in the log.
-    pub(super) fn to_response(&self, headers: &HeaderMap, realm: Option<&str>) -> Response<Bytes> {
-        tracing::debug!(
-            rejection = self.label(),
-            reason = self.description(),
-            "request refused"
-        );
-        match grpc::content_type(headers) {
-            Some(content_type) => self.to_grpc(content_type),
-            None => self.to_http(realm),
-        }
-    }
-
     /// The response to a gRPC call: HTTP 200 and the status in the headers (trailers-only).
-    fn to_grpc(&self, content_type: HeaderValue) -> Response<Bytes> {
+    pub(super) fn to_grpc(&self, content_type: HeaderValue) -> Response<Bytes> {
         let mut response = grpc::status(self.answer().2, self.description(), content_type);
         response.extensions_mut().insert(self.clone());
         response
@@ -111,6 +119,11 @@ impl Rejection {
                 "insufficient_scope",
                 Code::PermissionDenied,
             ),
+            Self::InsufficientAuthentication { .. } => (
+                StatusCode::UNAUTHORIZED,
+                "insufficient_user_authentication",
+                Code::Unauthenticated,
+            ),
             Self::KeysUnavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "temporarily_unavailable",
@@ -120,17 +133,27 @@ impl Rejection {
     }
 
     fn challenge(&self, realm: Option<&str>) -> Challenge {
-        let mut challenge = Challenge::bearer();
-        if let Some(realm) = realm {
-            challenge = challenge.with("realm", realm);
-        }
+        let challenge = Challenge::bearer().with_some("realm", realm);
         if matches!(self, Self::NoCredential) {
             return challenge;
         }
-        challenge = challenge.with("error", self.answer().1);
-        challenge = challenge.with("error_description", self.description());
+        let challenge = challenge
+            .with("error", self.answer().1)
+            .with("error_description", self.description());
         match self {
-            Self::InsufficientScope(scopes) => challenge.with("scope", &scopes.to_string()),
+            Self::InsufficientScope(scopes) if !scopes.is_empty() => {
+                challenge.with("scope", &scopes.to_string())
+            }
+            Self::InsufficientAuthentication {
+                acr_values,
+                max_age,
+            } => {
+                let acr_values = Some(acr_values.join(" ")).filter(|it| !it.is_empty());
+                let max_age = max_age.map(|it| it.as_secs().to_string());
+                challenge
+                    .with_some("acr_values", acr_values.as_deref())
+                    .with_some("max_age", max_age.as_deref())
+            }
             _ => challenge,
         }
     }

@@ -162,6 +162,7 @@ fn a_header_that_changes_the_meaning_is_refused() {
         (r#"{"alg":"HS256","enc":"A128GCM"}"#, UnsupportedHeader),
         (r#"{"alg":"HS256","typ":"dpop+jwt"}"#, WrongType),
         (r#"{"alg":"HS256","typ":"rt+jwt"}"#, WrongType),
+        (r#"{"alg":"HS256","typ":"twelve-bytesat+jwt"}"#, WrongType),
         (r#"{"alg":"HS256","typ":1}"#, Malformed),
         (r#"{"alg":"none"}"#, WrongAlgorithm),
         (r#"{"alg":"hs256"}"#, WrongAlgorithm),
