@@ -38,7 +38,7 @@
 //! | module | |
 //! | --- | --- |
 //! | [`protect`] | [`AuthLayer`], [`RequireScopes`]: requests in, claims or refusals out |
-//! | [`verify`] | [`Verifier`]: from a token to [`Claims`], or to one reason why not |
+//! | [`verify`] | [`Verifier`], [`Issuers`]: from a token to [`Claims`], or to one reason why not |
 //! | [`keys`] | [`VerifyingKey`], [`SigningKeys`]: one algorithm a key, prepared once |
 //! | [`claims`], [`scope`] | what a verified token says and allows |
 //! | [`revocation`] | tokens that are dead before their `exp` |
@@ -58,6 +58,7 @@
 //! | --- | --- |
 //! | `axum` | [`Claims`] as an extractor |
 //! | `issue` | the issuing half, with sessions in memory |
+//! | `jwks` | `RemoteKeys`: an issuer's keys over HTTP, kept fresh; discovery |
 //! | `sqlite` | sessions in a SQLite file; includes `issue` |
 //! | `test-util` | a settable clock, and the laws of session stores as tests |
 //! | `full` | all of them |

@@ -19,6 +19,17 @@ impl RemoteKeysError {
         self.kind
     }
 
+    /// The error and all that caused it: "invalid peer certificate" is at the end.
+    pub(super) fn chain(&self) -> String {
+        let mut chain = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            chain = format!("{chain}: {error}");
+            cause = error.source();
+        }
+        chain
+    }
+
     /// What a fetcher's error means.
     pub(super) fn from_fetcher(error: BoxError) -> Self {
         let kind = match error.is::<http_body_util::LengthLimitError>() {

@@ -183,8 +183,7 @@ fn log(origin: &Origin, result: &Result<Fetched, RemoteKeysError>) {
     let place = origin.place();
     match result {
         Err(error) => {
-            let cause = std::error::Error::source(error).map(ToString::to_string);
-            tracing::warn!(%place, %error, cause, "keys were not fetched");
+            tracing::warn!(%place, error = error.chain(), "keys were not fetched");
         }
         Ok(Fetched { document: None, .. }) => tracing::debug!(%place, "the keys are unchanged"),
         Ok(Fetched {
