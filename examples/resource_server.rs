@@ -137,7 +137,8 @@ async fn fetched(keys: RemoteKeys, from: &str) -> Result<KeySet, Box<dyn Error>>
             ) =>
         {
             eprintln!(
-                "no keys from {from} yet: {error}; requests are answered 503 until they come"
+                "no keys from {from} yet: {}; requests are answered 503 until they come",
+                chain(&error)
             );
         }
         Err(error) => return Err(format!("no keys from {from}: {}", chain(&error)).into()),
