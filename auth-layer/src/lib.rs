@@ -38,7 +38,7 @@
 //! | module | |
 //! | --- | --- |
 //! | [`protect`] | [`AuthLayer`], [`RequireScopes`]: requests in, claims or refusals out |
-//! | [`verify`] | [`Verifier`]: from a token to [`Claims`], or to one reason why not |
+//! | [`verify`] | [`Verifier`], [`Issuers`]: from a token to [`Claims`], or to one reason why not |
 //! | [`keys`] | [`VerifyingKey`], [`SigningKeys`]: one algorithm a key, prepared once |
 //! | [`claims`], [`scope`] | what a verified token says and allows |
 //! | [`revocation`] | tokens that are dead before their `exp` |
@@ -58,6 +58,7 @@
 //! | --- | --- |
 //! | `axum` | [`Claims`] as an extractor |
 //! | `issue` | the issuing half, with sessions in memory |
+//! | `jwks` | `RemoteKeys`: an issuer's keys over HTTP, kept fresh; discovery |
 //! | `sqlite` | sessions in a SQLite file; includes `issue` |
 //! | `test-util` | a settable clock, and the laws of session stores as tests |
 //! | `full` | all of them |
@@ -88,10 +89,12 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use endpoint::TokenEndpoints;
 #[cfg(feature = "issue")]
 pub use issue::TokenIssuer;
+#[cfg(feature = "jwks")]
+pub use keys::RemoteKeys;
 pub use keys::{Algorithm, KeySet, SigningKey, SigningKeys, VerifyingKey};
 pub use protect::{AuthLayer, RequireScopes};
 #[cfg(feature = "issue")]
 pub use refresh_token::{IdempotencyKey, RefreshSecrets, RefreshToken, SessionId};
 pub use revocation::Revocations;
 pub use scope::Scopes;
-pub use verify::{Verifier, Verify, VerifyError};
+pub use verify::{Issuers, Verifier, Verify, VerifyError};

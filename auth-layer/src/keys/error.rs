@@ -37,6 +37,8 @@ pub enum KeyErrorKind {
     NotForVerifying,
     /// A JWK whose `kty`, `crv` or `alg` this crate does not know.
     Unsupported,
+    /// An HMAC secret in a set that is fetched: whoever can read it can sign.
+    PublishedSecret,
     /// The cryptographic library failed.
     Crypto,
     /// The claims could not be written as JSON.
@@ -66,6 +68,7 @@ impl fmt::Display for KeyError {
             KeyErrorKind::AmbiguousAlgorithm => "the JWK has no \"alg\" and its key fits several",
             KeyErrorKind::NotForVerifying => "the JWK's \"use\" or \"key_ops\" excludes verifying",
             KeyErrorKind::Unsupported => "the JWK's \"kty\", \"crv\" or \"alg\" is not supported",
+            KeyErrorKind::PublishedSecret => "an HMAC secret that is published is no secret",
             KeyErrorKind::Crypto => "the cryptographic library failed",
             KeyErrorKind::Claims => "the claims cannot be written as a JSON object",
         })

@@ -1,6 +1,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+#[cfg(feature = "jwks")]
+use super::algorithm::Family;
 use super::{Algorithm, KeyError, KeyErrorKind, KeySet, VerifyingKey};
 
 /// What a JSON Web Key Set (RFC 7517 s5) gives: keys, and what could not be used.
@@ -32,11 +34,16 @@ impl Jwks {
         }
 
         let document: Document = serde_json::from_str(json).map_err(|_| KeyErrorKind::Malformed)?;
+        Ok(Self::prepare(&document.keys))
+    }
+
+    /// Prepares each JWK of a set.
+    pub(super) fn prepare(document: &[Value]) -> Self {
         let mut jwks = Self {
             keys: Vec::new(),
             skipped: Vec::new(),
         };
-        for jwk in document.keys {
+        for jwk in document {
             match prepare(&jwk.to_string()) {
                 Ok(keys) => jwks.keys.extend(keys),
                 Err(error) => {
@@ -45,7 +52,24 @@ impl Jwks {
                 }
             }
         }
-        Ok(jwks)
+        jwks
+    }
+
+    /// Leaves out HMAC keys: a secret that whoever asks can read is none.
+    #[cfg(feature = "jwks")]
+    pub(super) fn without_secrets(mut self) -> Self {
+        let is_secret = |key: &mut VerifyingKey| key.algorithm().family() == Family::Hmac;
+        for secret in self.keys.extract_if(.., is_secret) {
+            let kid = secret.kid().map(str::to_owned);
+            let error = KeyErrorKind::PublishedSecret.into();
+            self.skipped.push(SkippedKey { kid, error });
+        }
+        self
+    }
+
+    #[cfg(feature = "jwks")]
+    pub(super) fn into_parts(self) -> (Vec<VerifyingKey>, Vec<SkippedKey>) {
+        (self.keys, self.skipped)
     }
 
     /// The keys that can be used.

@@ -11,6 +11,8 @@ use super::expectations::Expectations;
 use super::verifier::Shared;
 use crate::claims::NoCustomClaims;
 use crate::clock::{Clock, SystemClock};
+#[cfg(feature = "jwks")]
+use crate::keys::RemoteKeys;
 use crate::keys::{KeySet, VerifyingKey};
 use crate::revocation::Revocations;
 
@@ -19,7 +21,7 @@ use crate::revocation::Revocations;
 #[must_use = "nothing is verified before `build`"]
 pub struct VerifierBuilder<C = NoCustomClaims> {
     keys: Vec<VerifyingKey>,
-    key_set: Option<KeySet>,
+    key_sets: Vec<KeySet>,
     issuers: Names,
     audiences: Names,
     required: Vec<String>,
@@ -43,7 +45,7 @@ impl VerifierBuilder {
     pub(super) fn new() -> Self {
         Self {
             keys: Vec::new(),
-            key_set: None,
+            key_sets: Vec::new(),
             issuers: Names::default(),
             audiences: Names::default(),
             required: Vec::new(),
@@ -66,10 +68,19 @@ impl<C: DeserializeOwned> VerifierBuilder<C> {
         self
     }
 
-    /// Trusts the keys of a set that others may change, such as an issuer's.
+    /// Trusts the keys of a set that others may change, such as an issuer's. Once only: a key set
+    /// belongs to one issuer.
     pub fn keys(mut self, keys: impl Into<KeySet>) -> Self {
-        self.key_set = Some(keys.into());
+        self.key_sets.push(keys.into());
         self
+    }
+
+    /// Trusts the keys of `issuer`, wherever its metadata say they are, and accepts its tokens:
+    /// [`keys`](Self::keys) with [`RemoteKeys::discover`], and [`issuer`](Self::issuer).
+    #[cfg(feature = "jwks")]
+    pub fn discover(self, issuer: impl Into<String>) -> Self {
+        let issuer = issuer.into();
+        self.keys(RemoteKeys::discover(&issuer)).issuer(issuer)
     }
 
     /// Accepts tokens whose `iss` is `issuer`, beside those named before.
@@ -101,7 +112,7 @@ impl<C: DeserializeOwned> VerifierBuilder<C> {
     pub fn claims<D: DeserializeOwned>(self) -> VerifierBuilder<D> {
         let Self {
             keys,
-            key_set,
+            key_sets,
             issuers,
             audiences,
             required,
@@ -119,7 +130,7 @@ impl<C: DeserializeOwned> VerifierBuilder<C> {
         } = self;
         VerifierBuilder {
             keys,
-            key_set,
+            key_sets,
             issuers,
             audiences,
             required,
@@ -191,14 +202,18 @@ impl<C: DeserializeOwned> VerifierBuilder<C> {
     /// The verifier.
     ///
     /// # Errors
-    /// When keys, issuer or audience are missing, or the leeway is over 300 s.
+    /// When keys, issuer or audience are missing, keys have two sources or a URL that they may not
+    /// come from, or the leeway is over 300 s.
     pub fn build(self) -> Result<Verifier<C>, VerifierConfigError> {
-        let keys = match (self.key_set, self.keys) {
-            (Some(_), keys) if !keys.is_empty() => return Err(VerifierConfigError::TwoKeySources),
-            (Some(set), _) => set,
-            (None, keys) if keys.is_empty() => return Err(VerifierConfigError::NoKey),
-            (None, keys) => KeySet::new(keys),
+        let keys = match (self.key_sets.as_slice(), self.keys) {
+            ([], keys) if keys.is_empty() => return Err(VerifierConfigError::NoKey),
+            ([], keys) => KeySet::new(keys),
+            ([set], keys) if keys.is_empty() => set.clone(),
+            _ => return Err(VerifierConfigError::TwoKeySources),
         };
+        if keys.is_misplaced() {
+            return Err(VerifierConfigError::UnsafeKeyUrl);
+        }
         if self.leeway.is_some_and(|it| it > LONGEST_LEEWAY) {
             return Err(VerifierConfigError::LeewayTooLong);
         }
@@ -245,8 +260,10 @@ impl Names {
 pub enum VerifierConfigError {
     /// Nothing to verify signatures with.
     NoKey,
-    /// Both single keys and a set.
+    /// Both single keys and a set, or two sets.
     TwoKeySources,
+    /// Keys over HTTP from a URL that is neither `https` nor plain `http` to this machine.
+    UnsafeKeyUrl,
     /// No issuer.
     NoIssuer,
     /// No audience.
@@ -261,7 +278,13 @@ impl fmt::Display for VerifierConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoKey => "no key to verify with: call `key` or `keys`",
-            Self::TwoKeySources => "keys from two sources: call either `key` or `keys`",
+            Self::TwoKeySources => {
+                "keys from two sources: call either `key` or, once, `keys` or `discover`"
+            }
+            Self::UnsafeKeyUrl => {
+                "the URL of the keys is refused: use https, or http to this machine, \
+                 without a password"
+            }
             Self::NoIssuer => {
                 "no issuer: call `issuer` with the `iss` of your tokens, \
                  or `dangerously_accept_any_issuer`"

@@ -35,7 +35,7 @@ impl<'a> CompactToken<'a> {
         })
     }
 
-    /// The bytes of the claims; ask only once the signature is verified.
+    /// The bytes of the claims; not to be believed before the signature is verified.
     pub(crate) fn payload(&self) -> Result<Vec<u8>, VerifyErrorKind> {
         decode(self.payload)
     }

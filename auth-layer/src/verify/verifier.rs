@@ -6,10 +6,10 @@ use serde::de::DeserializeOwned;
 use super::cache::TokenCache;
 use super::expectations::Expectations;
 use super::token::CompactToken;
-use super::{Verification, VerifierBuilder, Verify, VerifyErrorKind};
+use super::{Verification, VerifierBuilder, Verify, VerifyError, VerifyErrorKind};
 use crate::claims::{Claims, NoCustomClaims};
 use crate::clock::Clock;
-use crate::keys::{KeySet, SignatureCheck};
+use crate::keys::{KeySet, Refetch, SignatureCheck};
 use crate::revocation::Revocations;
 
 /// Verifies access tokens: signature, type, issuer, audience, times and revocation. Clones share
@@ -26,7 +26,7 @@ use crate::revocation::Revocations;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Verifier<C = NoCustomClaims> {
-    shared: Arc<Shared<C>>,
+    pub(super) shared: Arc<Shared<C>>,
 }
 
 pub(super) struct Shared<C> {
@@ -55,18 +55,23 @@ impl<C: DeserializeOwned> Verifier<C> {
 }
 
 impl<C: DeserializeOwned> Shared<C> {
-    fn check(&self, token: &str) -> Result<Claims<C>, VerifyErrorKind> {
+    /// The claims of a token that was found good before, if it still is; none if it was not.
+    pub(super) fn recall(&self, token: &str) -> Option<Result<Claims<C>, VerifyErrorKind>> {
+        let cache = self.cache.as_ref()?;
+        let claims = cache.get(token, self.keys.generation())?;
+        let answer = self
+            .expectations
+            .check_times(&claims, self.clock.now())
+            .and_then(|()| self.check_revocation(&claims));
+        Some(answer.map(|()| claims))
+    }
+
+    fn check(&self, token: &str) -> Result<Claims<C>, Refusal> {
+        if let Some(answer) = self.recall(token) {
+            return answer.map_err(Into::into);
+        }
         // Before the signature is checked: should the keys change meanwhile, it is not remembered.
         let generation = self.keys.generation();
-        let known = self
-            .cache
-            .as_ref()
-            .and_then(|cache| cache.get(token, generation));
-        if let Some(claims) = known {
-            self.expectations.check_times(&claims, self.clock.now())?;
-            self.check_revocation(&claims)?;
-            return Ok(claims);
-        }
         let claims = self.check_signature(token)?;
         self.expectations.check(&claims, self.clock.now())?;
         self.check_revocation(&claims)?;
@@ -76,26 +81,30 @@ impl<C: DeserializeOwned> Shared<C> {
         Ok(claims)
     }
 
-    fn check_signature(&self, token: &str) -> Result<Claims<C>, VerifyErrorKind> {
+    fn check_signature(&self, token: &str) -> Result<Claims<C>, Refusal> {
         if token.len() > self.max_token_bytes {
-            return Err(VerifyErrorKind::TooLong);
+            return Err(VerifyErrorKind::TooLong.into());
         }
         let token = CompactToken::parse(token)?;
         let algorithm = token.header.check(self.require_at_jwt)?;
         let kid = token.header.kid.as_deref();
-        match self
+        let check = self
             .keys
-            .verify(kid, algorithm, token.message.as_bytes(), &token.signature)
-        {
-            SignatureCheck::Good => {}
-            SignatureCheck::Bad => return Err(VerifyErrorKind::BadSignature),
-            SignatureCheck::WrongAlgorithm => return Err(VerifyErrorKind::WrongAlgorithm),
-            SignatureCheck::UnknownKey if self.keys.is_empty() => {
-                return Err(VerifyErrorKind::KeysUnavailable);
+            .verify(kid, algorithm, token.message.as_bytes(), &token.signature);
+        let kind = match check {
+            SignatureCheck::Good => {
+                let claims = Claims::read(&token.payload()?);
+                return claims.map_err(|_| VerifyErrorKind::MalformedClaims.into());
             }
-            SignatureCheck::UnknownKey => return Err(VerifyErrorKind::UnknownKey),
-        }
-        Claims::read(&token.payload()?).map_err(|_| VerifyErrorKind::MalformedClaims)
+            SignatureCheck::Bad => VerifyErrorKind::BadSignature,
+            SignatureCheck::WrongAlgorithm => VerifyErrorKind::WrongAlgorithm,
+            SignatureCheck::UnknownKey if self.keys.is_current() => VerifyErrorKind::UnknownKey,
+            SignatureCheck::UnknownKey => VerifyErrorKind::KeysUnavailable,
+        };
+        let wants = Some(Wanted {
+            kid: token.header.kid,
+        });
+        Err(Refusal { kind, wants })
     }
 
     fn check_revocation(&self, claims: &Claims<C>) -> Result<(), VerifyErrorKind> {
@@ -104,13 +113,67 @@ impl<C: DeserializeOwned> Shared<C> {
             _ => Ok(()),
         }
     }
+
+    /// The answer, or what to wait for before asking again.
+    fn answer(&self, token: &str) -> Result<Result<Claims<C>, VerifyError>, Refetch> {
+        let refusal = match self.check(token) {
+            Ok(claims) => return Ok(Ok(claims)),
+            Err(refusal) => refusal,
+        };
+        let refetch = refusal
+            .wants
+            .and_then(|key| self.keys.refetch(key.kid.as_deref()));
+        match refetch {
+            Some(refetch) => Err(refetch),
+            None => Ok(Err(refusal.kind.into())),
+        }
+    }
+
+    /// The answer once there are newer keys. A fetch that was under way when the token came may
+    /// be too old for it; then there is one more.
+    async fn answer_after(
+        self: Arc<Self>,
+        token: String,
+        refetch: Refetch,
+    ) -> Result<Claims<C>, VerifyError> {
+        refetch.await;
+        match self.answer(&token) {
+            Ok(answer) => answer,
+            Err(refetch) => {
+                refetch.await;
+                self.check(&token).map_err(|it| it.kind.into())
+            }
+        }
+    }
+}
+
+/// Why a token is refused, and the key that would have made a difference.
+struct Refusal {
+    kind: VerifyErrorKind,
+    wants: Option<Wanted>,
+}
+
+struct Wanted {
+    kid: Option<String>,
+}
+
+impl From<VerifyErrorKind> for Refusal {
+    fn from(kind: VerifyErrorKind) -> Self {
+        Self { kind, wants: None }
+    }
 }
 
 impl<C: DeserializeOwned + Send + Sync + 'static> Verify for Verifier<C> {
     type Custom = C;
 
     fn verify(&self, token: &str) -> Verification<C> {
-        Verification::ready(self.shared.check(token).map_err(Into::into))
+        match self.shared.answer(token) {
+            Ok(answer) => Verification::ready(answer),
+            Err(refetch) => {
+                let shared = self.shared.clone();
+                Verification::pending(shared.answer_after(token.to_owned(), refetch))
+            }
+        }
     }
 }
 

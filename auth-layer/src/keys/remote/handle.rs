@@ -1,0 +1,233 @@
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use super::fetcher::ErasedFetcher;
+use super::origin::Origin;
+use super::place::Place;
+use super::task::{Progress, Shared, keep_fresh, now};
+use super::{KeySetStatus, RemoteKeysBuilder, RemoteKeysError, RemoteKeysErrorKind};
+use crate::keys::KeySet;
+use crate::keys::source::{KeySource, Refetch};
+
+/// An issuer's keys, fetched over HTTP and kept fresh; clones share them.
+///
+/// Give it to [`VerifierBuilder::keys`](crate::verify::VerifierBuilder::keys), and keep a clone for
+/// [`status`](Self::status). The [module](super) tells when it fetches.
+#[derive(Clone, Debug)]
+pub struct RemoteKeys(Arc<Handle>);
+
+impl RemoteKeys {
+    /// The JSON Web Key Set at `url`. The first fetch starts now, or when this is first used on a
+    /// tokio runtime.
+    ///
+    /// A URL that keys may not come from is refused by [`ready`](Self::ready) and by
+    /// [`VerifierBuilder::build`](crate::verify::VerifierBuilder::build).
+    pub fn new(url: impl AsRef<str>) -> Self {
+        Self::builder(url).build()
+    }
+
+    /// The keys of `issuer`, wherever its metadata say they are: OpenID Connect Discovery 1.0, else
+    /// RFC 8414. The metadata must name exactly this issuer.
+    pub fn discover(issuer: impl AsRef<str>) -> Self {
+        Self::discover_builder(issuer).build()
+    }
+
+    /// The key set at `url`, to be configured.
+    pub fn builder(url: impl AsRef<str>) -> RemoteKeysBuilder {
+        RemoteKeysBuilder::new(Place::key_set(url.as_ref()))
+    }
+
+    /// The keys of `issuer`, to be configured.
+    pub fn discover_builder(issuer: impl AsRef<str>) -> RemoteKeysBuilder {
+        RemoteKeysBuilder::new(Place::issuer(issuer.as_ref()))
+    }
+
+    /// Waits until there are keys to verify with, or the fetch under way has failed. Fetching goes
+    /// on after an error, so a program may start all the same, or ask again: that waits for the
+    /// next fetch.
+    ///
+    /// # Errors
+    /// What went wrong at that fetch; or keys may not come from this URL, there is no runtime, or
+    /// the set holds no key that can be used.
+    pub async fn ready(&self) -> Result<(), RemoteKeysError> {
+        let handle = &*self.0;
+        if let Err(error) = &handle.place {
+            return Err(error.clone());
+        }
+        let mut wait = Wait::new(&handle.shared);
+        if handle.is_held()? {
+            return Ok(());
+        }
+        if !handle.run() {
+            return Err(RemoteKeysErrorKind::NoRuntime.into());
+        }
+        wait.until(handle.shared.with(|it| it.schedule.next()))
+            .await;
+        if handle.is_held()? {
+            return Ok(());
+        }
+        let error = handle.shared.with(|it| it.last_error.clone());
+        Err(error.unwrap_or_else(|| RemoteKeysErrorKind::NoRuntime.into()))
+    }
+
+    /// How it stands with the keys.
+    pub fn status(&self) -> KeySetStatus {
+        let now = now();
+        let misplaced = self.0.place.as_ref().err();
+        self.0.shared.with(|state| KeySetStatus {
+            age: state.schedule.age(now),
+            last_error: misplaced
+                .or(state.last_error.as_ref())
+                .map(RemoteKeysError::kind),
+            keys: state.used,
+            skipped: state.skipped.clone(),
+        })
+    }
+
+    pub(super) fn start(
+        place: Result<Place, RemoteKeysError>,
+        fetcher: Arc<dyn ErasedFetcher>,
+        shared: Shared,
+    ) -> Self {
+        let handle = Handle {
+            place,
+            fetcher,
+            shared: Arc::new(shared),
+            hasher: RandomState::new(),
+            task: Mutex::new(None),
+        };
+        handle.run();
+        Self(Arc::new(handle))
+    }
+}
+
+impl From<RemoteKeys> for KeySet {
+    fn from(keys: RemoteKeys) -> Self {
+        let set = keys.0.shared.keys.clone();
+        set.with_source(keys.0)
+    }
+}
+
+/// What keeps the task alive.
+struct Handle {
+    place: Result<Place, RemoteKeysError>,
+    fetcher: Arc<dyn ErasedFetcher>,
+    shared: Arc<Shared>,
+    /// Keyed by chance, so that nobody can make `kid`s collide.
+    hasher: RandomState,
+    task: Mutex<Option<AbortHandle>>,
+}
+
+impl Handle {
+    /// Whether the task runs, now at the latest.
+    fn run(&self) -> bool {
+        let Ok(place) = &self.place else { return false };
+        if self.shared.is_running() {
+            return true;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return false;
+        };
+        if let Some(running) = self.shared.run() {
+            let origin = Origin::new(place.clone(), self.fetcher.clone());
+            let task = runtime.spawn(keep_fresh(running, origin)).abort_handle();
+            *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        }
+        true
+    }
+
+    /// Whether there are keys to verify with; an error if they were fetched and there are none.
+    fn is_held(&self) -> Result<bool, RemoteKeysError> {
+        let now = now();
+        let (used, is_fetched) = self
+            .shared
+            .with(|it| (it.used, it.schedule.age(now).is_some()));
+        match (used, is_fetched) {
+            (0, true) => Err(RemoteKeysErrorKind::NoUsableKey.into()),
+            (used, _) => Ok(used > 0),
+        }
+    }
+
+    /// The task is not running: it starts if there is something to do.
+    #[cold]
+    fn revive(&self) {
+        let now = now();
+        let is_due = self.shared.with(|it| it.schedule.wake_at()) <= now;
+        if is_due && !self.run() {
+            self.shared.expire(now);
+        }
+    }
+}
+
+impl KeySource for Handle {
+    fn keep_alive(&self) {
+        if !self.shared.is_running() {
+            self.revive();
+        }
+    }
+
+    fn refetch(&self, kid: Option<&str>) -> Option<Refetch> {
+        let mut wait = Wait::new(&self.shared);
+        if !self.run() {
+            return None;
+        }
+        let (kid, now) = (self.hasher.hash_one(kid), now());
+        let fetch = self.shared.with(|it| it.schedule.miss(kid, now))?;
+        self.shared.wanted.notify_one();
+        Some(Box::pin(async move { wait.until(fetch).await }))
+    }
+
+    fn is_current(&self) -> bool {
+        self.run() && self.shared.with(|it| it.schedule.is_current())
+    }
+
+    fn is_misplaced(&self) -> bool {
+        self.place.is_err()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let task = self.task.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(task) = task {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("RemoteKeys");
+        match &self.place {
+            Ok(place) => shown.field("place", &format_args!("{place}")),
+            Err(error) => shown.field("place", &error.kind()),
+        };
+        shown.finish_non_exhaustive()
+    }
+}
+
+/// A wait for the task. Made before the task is asked, it also ends when the task does.
+struct Wait {
+    progress: watch::Receiver<Progress>,
+    ends: u64,
+}
+
+impl Wait {
+    fn new(shared: &Shared) -> Self {
+        let progress = shared.progress.subscribe();
+        let ends = progress.borrow().ends;
+        Self { progress, ends }
+    }
+
+    /// Until the fetch of this number has ended.
+    async fn until(&mut self, fetch: u64) {
+        let ends = self.ends;
+        let is_over = |it: &Progress| it.finished >= fetch || it.ends != ends;
+        // An error is the end of all handles, and so of this wait.
+        let _ = self.progress.wait_for(is_over).await;
+    }
+}
