@@ -20,8 +20,8 @@ pub(super) struct Bindings {
 }
 
 impl Bindings {
-    /// Whether unbound bearer tokens are all that goes through.
-    pub(super) fn are_none(&self) -> bool {
+    /// Whether unbound bearer tokens need no look.
+    pub(super) fn let_unbound_pass(&self) -> bool {
         self.dpop.is_none() && !self.required
     }
 

@@ -82,7 +82,7 @@ impl Gate {
             Ok(claims) => claims,
             Err(error) => return Admission::Refused(error.kind().into()),
         };
-        if claims.confirmation().is_none() && self.bindings.are_none() {
+        if claims.confirmation().is_none() && self.bindings.let_unbound_pass() {
             return Admission::Granted(self.grant(request, claims, None, Scheme::Bearer));
         }
         let Credential::Token(token) = self.credential(&request.headers) else {
