@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use auth_layer::keys::Jwks;
+use auth_layer::protect::proof::Dpop;
 use auth_layer::{Algorithm, AuthLayer, Claims, KeySet, Verifier, VerifyingKey};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -14,7 +15,7 @@ use clap::Parser;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// Protects `GET /api` with bearer access tokens; `GET /healthz` is open.
+/// Protects `GET /api` with access tokens; `GET /healthz` is open.
 #[derive(Parser)]
 struct Options {
     /// Where to listen; port 0 picks one.
@@ -38,6 +39,10 @@ struct Options {
     /// How far clocks may differ, at most 300s.
     #[arg(long, default_value = "0s")]
     leeway: humantime::Duration,
+    /// Also accepts tokens that are bound to a key, with a DPoP proof for the address as requests
+    /// name it, by http.
+    #[arg(long)]
+    dpop: bool,
 }
 
 #[tokio::main]
@@ -49,15 +54,9 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
-    let verifier = Verifier::builder()
-        .keys(options.keys()?)
-        .issuer(&options.issuer)
-        .audience(&options.audience)
-        .leeway(Duration::from(options.leeway))
-        .build()?;
     let app = Router::new()
         .route("/api", get(api))
-        .layer(AuthLayer::new(verifier))
+        .layer(options.layer()?)
         .route("/healthz", get(async || "ok"));
 
     let listener = TcpListener::bind(options.addr).await.map_err(|error| {
@@ -78,6 +77,20 @@ async fn api(claims: Claims) -> Json<Value> {
 }
 
 impl Options {
+    fn layer(&self) -> Result<AuthLayer<Verifier>, Box<dyn Error>> {
+        let verifier = Verifier::builder()
+            .keys(self.keys()?)
+            .issuer(&self.issuer)
+            .audience(&self.audience)
+            .leeway(Duration::from(self.leeway));
+        if self.dpop {
+            let verifier = verifier.accept_sender_constrained().build()?;
+            Ok(AuthLayer::new(verifier).dpop(Dpop::new().plain_http()))
+        } else {
+            Ok(AuthLayer::new(verifier.build()?))
+        }
+    }
+
     fn keys(&self) -> Result<KeySet, Box<dyn Error>> {
         if let Some(secret) = &self.secret {
             let secret = examples::unhex(secret).ok_or("--secret is not hexadecimal")?;

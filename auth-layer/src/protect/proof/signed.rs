@@ -24,7 +24,10 @@ impl<'a> SignedProof<'a> {
         }
         let malformed = ProofErrorKind::Malformed;
         let (message, signature) = proof.rsplit_once('.').ok_or(malformed)?;
-        let (header, payload) = message.split_once('.').ok_or(malformed)?;
+        let (header, payload) = message
+            .split_once('.')
+            .filter(|(_, payload)| !payload.contains('.'))
+            .ok_or(malformed)?;
         let (header, _) = json::object(&decode(header)?).map_err(|_| malformed)?;
         Ok(Self {
             header,
