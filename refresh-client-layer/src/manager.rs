@@ -2,6 +2,7 @@
 
 mod backoff;
 mod budget;
+mod build_error;
 mod builder;
 mod error;
 mod flight;
@@ -10,19 +11,21 @@ mod shared;
 mod sign_out;
 mod state;
 mod wait;
+mod want;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub use self::builder::{BuildError, BuildErrorKind, TokenManagerBuilder};
+pub use self::build_error::{BuildError, BuildErrorKind};
+pub use self::builder::TokenManagerBuilder;
 pub use self::error::{RefreshUnavailable, SessionEnded, TokenError, UnavailableKind};
 pub use self::sign_out::SignOut;
 
-pub(crate) use self::state::{Lease, Verdict};
 pub(crate) use self::wait::{Pending, Wait};
+pub(crate) use self::want::{Lease, Verdict};
 
 use self::shared::Shared;
-use self::state::{Opening, Want};
+use self::want::{Opening, Want};
 use crate::clock::Now;
 use crate::event::{EndReason, Events};
 use crate::origin::Origins;

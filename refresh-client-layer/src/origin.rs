@@ -198,6 +198,7 @@ mod tests {
     fn another_origin_is_never_allowed() {
         for url in [
             "http://api.example/",
+            "http://api.example:443/",
             "https://api.example:8443/",
             "https://api.example.evil.example/",
             "https://evil.example/api.example",

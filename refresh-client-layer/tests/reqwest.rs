@@ -164,7 +164,14 @@ async fn a_foreign_origin_is_sent_no_token() {
         let sent = client.get(&url).send().await;
         assert_eq!(sent.unwrap().status(), StatusCode::UNAUTHORIZED, "{url}");
     }
+    let mut by_hand = format!("http://127.0.0.1:{port}/")
+        .parse::<reqwest::Url>()
+        .unwrap();
+    by_hand.set_username("user").unwrap();
+    let request = reqwest::Request::new(Method::GET, by_hand);
+    client.execute(request).await.unwrap();
     let tokens = [api.tokens(), other.tokens()].concat();
+    assert_eq!(tokens.len(), 4);
     assert!(
         tokens
             .iter()
@@ -225,7 +232,8 @@ async fn a_redirect_within_the_origin_is_followed_with_the_token() {
     .await;
     let world = World::new();
     let client = client(session_for(&world, &[&api]));
-    let response = client.get(api.url("/old")).send().await.unwrap();
+    let sent = tokio::spawn(client.get(api.url("/old")).send());
+    let response = sent.await.unwrap().unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.url().as_str(), api.url("/new"));
     assert_eq!(world.calls(), 1);

@@ -145,6 +145,35 @@ async fn the_key_is_stored_before_the_request_leaves() {
     refresh.await.unwrap().unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_repeat_has_the_same_key_even_if_the_store_is_broken() {
+    let world = World::new();
+    let shelf = Shelf::default();
+    let session = world.builder().store(shelf.clone()).build().unwrap();
+    session.access_token().await.unwrap();
+    shelf.is_broken.store(true, Ordering::SeqCst);
+    world.fail_next(RefreshErrorKind::Transient);
+    session.force_refresh().await.unwrap_err();
+    tokio::time::advance(Duration::from_secs(1)).await;
+    session.force_refresh().await.unwrap();
+    let keys = world.keys();
+    assert!(keys[0].is_some());
+    assert_eq!(keys[0], keys[1]);
+}
+
+#[tokio::test]
+async fn a_refresh_is_written_once() {
+    let world = World::new();
+    let shelf = Shelf::default();
+    let session = world.builder().store(shelf.clone()).build().unwrap();
+    session.access_token().await.unwrap();
+    session.flush().await;
+    let saves = *shelf.saves.borrow();
+    session.force_refresh().await.unwrap();
+    settle().await;
+    assert_eq!(*shelf.saves.borrow(), saves + 1);
+}
+
 #[tokio::test]
 async fn a_plain_server_is_sent_no_key() {
     let world = World::new();
@@ -278,6 +307,8 @@ async fn a_failing_store_is_reported_once_and_tried_again() {
     assert_eq!(session.access_token().await.unwrap().secret(), "access-3");
     assert_eq!(shelf.access_token().await.as_deref(), Some("access-1"));
 
+    tokio::time::advance(Duration::from_secs(1)).await;
+    settle().await;
     shelf.is_broken.store(false, Ordering::SeqCst);
     tokio::time::advance(Duration::from_secs(5)).await;
     settle().await;

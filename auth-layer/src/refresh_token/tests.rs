@@ -30,6 +30,7 @@ fn a_token_reads_back_and_names_its_session_and_generation() {
     assert_eq!(opened.hash(), minted.hash);
 }
 
+/// R5: only a token with a valid tag is read at all, and so can revoke.
 #[test]
 fn every_flipped_bit_is_noticed() {
     let secrets = secrets();

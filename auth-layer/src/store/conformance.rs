@@ -1,4 +1,4 @@
-//! The laws of a [`SessionStore`](super::SessionStore), as functions: hold yours to them.
+//! The laws of a [`SessionStore`], as functions: hold yours to them.
 //!
 //! Each panics where the store breaks it, and wants an empty store and a multi-threaded runtime.
 //!

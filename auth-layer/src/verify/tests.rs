@@ -15,8 +15,11 @@ fn key() -> SigningKey {
 }
 
 fn builder() -> VerifierBuilder {
+    builder_without_key().key(key().verifying())
+}
+
+fn builder_without_key() -> VerifierBuilder {
     Verifier::builder()
-        .key(key().verifying())
         .issuer("https://auth.example")
         .audience("https://api.example")
         .clock(ManualClock::at(Timestamp::from_secs(NOW)))

@@ -2,14 +2,19 @@
 #![expect(dead_code, reason = "each test file uses a part of it")]
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use auth_layer::clock::ManualClock;
-use auth_layer::issue::{SessionEvent, TokenIssuerBuilder};
+use auth_layer::issue::{
+    NewSession, RefreshErrorKind, RefreshRequest, SessionEvent, TokenIssuerBuilder, TokenPair,
+};
 use auth_layer::store::{
     RevokedBy, Rotated, Rotation, Selection, Session, SessionStore, StoreError, StoreErrorKind,
 };
+use auth_layer::verify::VerifyErrorKind;
 use auth_layer::{
-    Algorithm, RefreshSecrets, SigningKey, SigningKeys, Timestamp, TokenEndpoints, TokenIssuer,
+    Algorithm, Claims, IdempotencyKey, RefreshSecrets, SigningKey, SigningKeys, Timestamp,
+    TokenEndpoints, TokenIssuer, Verifier, Verify as _,
 };
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
@@ -17,7 +22,7 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
-pub(crate) const SECRET: [u8; 32] = *b"a refresh secret of 32 bytes....";
+pub(crate) const SECRET: [u8; 32] = *b"a refresh secret of 32 bytes!!!!";
 
 pub(crate) fn builder(store: impl SessionStore) -> TokenIssuerBuilder {
     let key = SigningKey::generate(Algorithm::EdDSA).unwrap();
@@ -192,4 +197,40 @@ impl SessionStore for Down {
     async fn list(&self, _: Selection, _: Timestamp) -> Result<Vec<Session>, StoreError> {
         Err(StoreErrorKind::Unavailable.into())
     }
+}
+
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+
+pub(crate) async fn signed_in(server: &Server) -> String {
+    sign_in(server, NewSession::new("alice")).await
+}
+
+pub(crate) async fn sign_in(server: &Server, session: NewSession) -> String {
+    let pair = server.issuer.start(session).await.unwrap();
+    pair.refresh_token().expose().to_owned()
+}
+
+pub(crate) fn form(token: &str, more: &str) -> String {
+    format!("grant_type=refresh_token&refresh_token={token}{more}")
+}
+
+pub(crate) fn keyed(pair: &TokenPair, byte: u8) -> RefreshRequest {
+    plain(pair).idempotency_key(Some(IdempotencyKey::new([byte; 16]).unwrap()))
+}
+
+pub(crate) fn plain(pair: &TokenPair) -> RefreshRequest {
+    RefreshRequest::new(pair.refresh_token().clone())
+}
+
+/// Why a refresh is refused.
+pub(crate) async fn kind(server: &Server, request: RefreshRequest) -> RefreshErrorKind {
+    server.issuer.refresh(request).await.unwrap_err().kind()
+}
+
+pub(crate) async fn verified(
+    verifier: &Verifier,
+    pair: &TokenPair,
+) -> Result<Claims, VerifyErrorKind> {
+    let verification = verifier.verify(pair.access_token());
+    verification.await.map_err(|error| error.kind())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::TokenManager;
+use super::build_error::{BuildError, BuildErrorKind};
 use super::shared::{Settings, Shared};
 use super::state::{Session, State};
 use crate::clock::Now;
@@ -158,82 +159,15 @@ impl fmt::Debug for TokenManagerBuilder {
     }
 }
 
-/// Why a manager cannot be built; the text says what to do.
-#[derive(Debug)]
-pub struct BuildError {
-    kind: BuildErrorKind,
-    source: Option<InvalidOrigin>,
-}
-
-/// The kinds of [`BuildError`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BuildErrorKind {
-    /// What was given to `origin` is none; the source says why.
-    Origin,
-    /// The URL of the refresher cannot be used; the source says why.
-    RefreshUrl,
-    /// Nobody may see the access token.
-    NoOrigin,
-    /// A token is empty, or a header cannot carry it.
-    Tokens,
-}
-
-impl BuildError {
-    /// What is wrong.
-    pub fn kind(&self) -> BuildErrorKind {
-        self.kind
-    }
-}
-
-impl From<BuildErrorKind> for BuildError {
-    fn from(kind: BuildErrorKind) -> Self {
-        Self { kind, source: None }
-    }
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.kind, &self.source) {
-            (BuildErrorKind::Origin, Some(why)) => {
-                write!(f, "correct what is given to origin: {why}")
-            }
-            (BuildErrorKind::RefreshUrl, Some(why)) => {
-                write!(f, "correct the url of the refresher: {why}")
-            }
-            (BuildErrorKind::NoOrigin, _) => f.write_str(
-                "say who may see the access token: call origin(\"https://api.example\")",
-            ),
-            (BuildErrorKind::Tokens, _) => f.write_str(
-                "give tokens as the server wrote them: one is empty or no header can carry it",
-            ),
-            (_, None) => f.write_str("correct the urls"),
-        }
-    }
-}
-
-impl std::error::Error for BuildError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source
-            .as_ref()
-            .map(|source| source as &(dyn std::error::Error + 'static))
-    }
-}
-
 fn allowed(
     given: Vec<Result<Origin, InvalidOrigin>>,
     refresher: Result<Option<Origin>, InvalidOrigin>,
 ) -> Result<Origins, BuildError> {
-    let refresher = refresher.map_err(|source| BuildError {
-        kind: BuildErrorKind::RefreshUrl,
-        source: Some(source),
-    })?;
+    let refresher =
+        refresher.map_err(|why| BuildError::because(BuildErrorKind::RefreshUrl, why))?;
     let mut origins = Origins::default();
     for origin in given {
-        origins.add(origin.map_err(|source| BuildError {
-            kind: BuildErrorKind::Origin,
-            source: Some(source),
-        })?);
+        origins.add(origin.map_err(|why| BuildError::because(BuildErrorKind::Origin, why))?);
     }
     if origins.is_empty() {
         origins.add(refresher.ok_or(BuildErrorKind::NoOrigin)?);

@@ -1,4 +1,7 @@
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
+
+use tokio::time::{Instant, sleep_until};
 
 use super::backoff;
 use super::shared::{Shared, Writer};
@@ -26,8 +29,12 @@ impl Shared {
 
     /// Tries again and again, in a task of its own, as long as somebody has this session.
     pub(super) fn persist_later(self: &Arc<Self>) {
-        if let Some(runtime) = self.runtime() {
-            drop(runtime.spawn(persist_repeatedly(Arc::downgrade(self))));
+        let Some(runtime) = self.runtime() else {
+            return;
+        };
+        if !self.is_retrying_store.swap(true, Ordering::AcqRel) {
+            let retry = Retry(Arc::downgrade(self));
+            drop(runtime.spawn(persist_repeatedly(retry)));
         }
     }
 
@@ -128,11 +135,22 @@ enum Write {
     Clear { up_to: u64 },
 }
 
-async fn persist_repeatedly(shared: Weak<Shared>) {
+/// The only one of its kind for a session, until it is dropped.
+struct Retry(Weak<Shared>);
+
+impl Drop for Retry {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.is_retrying_store.store(false, Ordering::Release);
+        }
+    }
+}
+
+async fn persist_repeatedly(retry: Retry) {
     for failures in 1.. {
         let delay = backoff::delay(failures, None, clock::jitter());
-        tokio::time::sleep_until(tokio::time::Instant::now() + delay).await;
-        match shared.upgrade() {
+        sleep_until(Instant::now() + delay).await;
+        match retry.0.upgrade() {
             Some(shared) if !shared.persist().await => {}
             _ => return,
         }

@@ -1,3 +1,4 @@
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -6,7 +7,8 @@ use tokio::sync::{Mutex, Notify};
 
 use super::error::{RefreshUnavailable, UnavailableKind};
 use super::flight;
-use super::state::{State, Step, Verdict, Want};
+use super::state::State;
+use super::want::{Step, Verdict, Want};
 use crate::clock::Now;
 use crate::event::Announcer;
 use crate::origin::Origins;
@@ -25,6 +27,7 @@ pub(super) struct Shared {
     pub(super) store: AnyStore,
     /// Held while the store is written to, so that a write cannot overtake a later one.
     pub(super) writing: Mutex<Writer>,
+    pub(super) is_retrying_store: AtomicBool,
     pub(super) announcer: Announcer,
     pub(super) settings: Settings,
 }
@@ -59,6 +62,7 @@ impl Shared {
             refresher,
             store,
             writing: Mutex::new(Writer::default()),
+            is_retrying_store: AtomicBool::new(false),
             announcer,
             settings,
         }

@@ -5,11 +5,12 @@ use tokio::time::Instant;
 
 use super::backoff;
 use super::budget::Budget;
-use super::error::{RefreshUnavailable, SessionEnded, TokenError, UnavailableKind};
+use super::error::{RefreshUnavailable, SessionEnded, UnavailableKind};
+use super::want::{FlightId, Lease, Opening, Step, Verdict, Want};
 use crate::clock::{self, Now};
 use crate::event::EndReason;
 use crate::schedule::{Phase, Validity};
-use crate::tokens::{AccessToken, IdempotencyKey, TokenSet};
+use crate::tokens::{IdempotencyKey, TokenSet};
 
 /// Everything about the session that changes together. It takes the time as an argument and runs no
 /// foreign code, so that it can live behind a lock.
@@ -28,8 +29,6 @@ pub(super) struct State {
     pub(super) key: Option<IdempotencyKey>,
     pub(super) unsaved: Unsaved,
 }
-
-pub(super) type FlightId = u64;
 
 #[derive(Debug)]
 pub(super) enum Session {
@@ -58,57 +57,6 @@ pub(super) enum Unsaved {
     Refresh,
     /// The end of the session up to this generation.
     End(u64),
-}
-
-/// An access token to send, and which one it is.
-#[derive(Clone, Debug)]
-pub(crate) struct Lease {
-    pub(crate) token: AccessToken,
-    pub(crate) generation: u64,
-}
-
-/// What somebody waits for.
-#[derive(Debug)]
-pub(super) struct Want {
-    /// A token newer than this.
-    newer_than: u64,
-    /// The present token will do if there is no newer one and it has not expired.
-    settles: bool,
-    joined: Option<FlightId>,
-    has_taken_over: bool,
-}
-
-impl Want {
-    pub(super) fn newer_than(generation: u64) -> Self {
-        Self {
-            newer_than: generation,
-            settles: false,
-            joined: None,
-            has_taken_over: false,
-        }
-    }
-
-    /// Wants another token than the one in the store, which nobody has looked into yet.
-    fn is_blind(&self) -> bool {
-        self.newer_than == 0 && !self.settles
-    }
-}
-
-pub(crate) type Verdict = Result<Option<Lease>, TokenError>;
-
-/// What somebody who wants a token has to do.
-pub(super) enum Step {
-    Done(Verdict),
-    Wait,
-    /// Carry out this refresh, then wait.
-    Start(FlightId),
-}
-
-/// What a request does before it is sent.
-pub(super) enum Opening {
-    Use(Option<Lease>),
-    UseAndRefresh(Lease, Want),
-    Wait(Want),
 }
 
 #[derive(Debug)]
@@ -144,8 +92,7 @@ impl State {
     }
 
     pub(super) fn open(&self, now: Now) -> Result<Opening, SessionEnded> {
-        let mut want = Want::newer_than(self.generation);
-        want.settles = true;
+        let want = Want::usable(self.generation);
         match &self.session {
             Session::Empty => Ok(Opening::Use(None)),
             Session::Ended(reason) => Err(SessionEnded::new(*reason)),

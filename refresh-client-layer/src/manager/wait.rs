@@ -10,7 +10,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::error::{RefreshUnavailable, UnavailableKind};
 use super::shared::Shared;
-use super::state::{Verdict, Want};
+use super::want::{Verdict, Want};
 
 /// A verdict, now or later.
 pub(crate) enum Pending {

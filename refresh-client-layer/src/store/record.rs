@@ -76,10 +76,10 @@ impl StoredTokens {
     ///
     /// As [`TokenSet::from_json`].
     pub fn from_json(json: &[u8]) -> Result<Self, InvalidTokens> {
-        let mut parsed = TokenJson::parse(json)?;
-        let key = parsed.idempotency_key.take();
-        let expires_at = parsed.expires_at.take();
-        let generation = parsed.generation.take();
+        let parsed = TokenJson::parse(json)?;
+        let key = parsed.idempotency_key();
+        let expires_at = parsed.expires_at();
+        let generation = parsed.generation();
         let mut tokens = parsed.into_tokens(None)?;
         if let Some(seconds) = expires_at {
             let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
@@ -87,7 +87,7 @@ impl StoredTokens {
         }
         Ok(Self {
             tokens: tokens.with_generation(generation.unwrap_or_default()),
-            key: key.as_deref().and_then(IdempotencyKey::from_secret),
+            key,
         })
     }
 }

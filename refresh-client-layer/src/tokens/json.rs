@@ -3,7 +3,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{AccessToken, Expiry, InvalidTokens, InvalidTokensKind, RefreshToken, TokenSet};
+use super::{
+    AccessToken, Expiry, IdempotencyKey, InvalidTokens, InvalidTokensKind, RefreshToken, TokenSet,
+};
 
 /// The members of a token answer, read tolerantly.
 #[derive(Deserialize)]
@@ -20,16 +22,29 @@ pub(crate) struct TokenJson {
     expires_in: Option<Value>,
     #[serde(rename = "expiresIn")]
     expires_in_camel: Option<Value>,
-    /// Seconds since the epoch; written by stores only.
-    pub(crate) expires_at: Option<u64>,
-    pub(crate) generation: Option<u64>,
-    pub(crate) idempotency_key: Option<String>,
+    // What follows is written by stores; a server may mean something else by it.
+    expires_at: Option<Value>,
+    generation: Option<Value>,
+    idempotency_key: Option<Value>,
 }
 
 impl TokenJson {
     pub(crate) fn parse(body: &[u8]) -> Result<Self, InvalidTokens> {
         // The parser's own error would quote the body.
         serde_json::from_slice(body).map_err(|_| InvalidTokensKind::NotJson.into())
+    }
+
+    /// Seconds since the epoch.
+    pub(crate) fn expires_at(&self) -> Option<u64> {
+        self.expires_at.as_ref()?.as_u64()
+    }
+
+    pub(crate) fn generation(&self) -> Option<u64> {
+        self.generation.as_ref()?.as_u64()
+    }
+
+    pub(crate) fn idempotency_key(&self) -> Option<IdempotencyKey> {
+        IdempotencyKey::from_secret(self.idempotency_key.as_ref()?.as_str()?)
     }
 
     /// The tokens; `kept` stands in for a refresh token that the server did not repeat.

@@ -31,6 +31,14 @@ fn camel_case_members_are_read_like_the_standard_ones() {
 }
 
 #[test]
+fn members_that_a_server_means_otherwise_do_not_matter() {
+    let json = r#"{"access_token":"a","refresh_token":"r","expires_at":"2026-11-21T00:00:00Z",
+        "generation":{},"idempotency_key":7,"scope":[]}"#;
+    assert!(parse(json).is_ok());
+    assert!(crate::StoredTokens::from_json(json.as_bytes()).is_ok());
+}
+
+#[test]
 fn a_token_type_other_than_bearer_is_refused() {
     let json = r#"{"access_token":"a","refresh_token":"r","token_type":"DPoP"}"#;
     assert_eq!(parse(json).unwrap_err(), InvalidTokensKind::NotBearer);

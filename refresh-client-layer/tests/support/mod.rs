@@ -10,6 +10,8 @@
 )]
 
 pub mod site;
+#[cfg(feature = "http")]
+pub mod token_server;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;

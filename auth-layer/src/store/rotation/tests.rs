@@ -1,5 +1,5 @@
-//! Every row of the table. The model check is in `tests/issue_model.rs`, generated histories are in
-//! the conformance suite.
+//! Every row of the table. The model check (R1 to R4, R7, R8) is in `tests/issue_model`, generated
+//! histories (R1 to R6) are in the conformance suite.
 
 use super::*;
 

@@ -1,0 +1,120 @@
+//! OAuth clients, what is theirs, and scopes: rows of law E1.
+#![cfg(all(feature = "issue", feature = "test-util"))]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+mod issue_kit;
+
+use auth_layer::TokenEndpoints;
+use auth_layer::issue::NewSession;
+use auth_layer::store::MemoryStore;
+use issue_kit::*;
+
+/// E1: unknown client or bad client secret.
+#[tokio::test]
+async fn a_client_that_does_not_prove_itself_is_invalid() {
+    use base64::Engine as _;
+    let mut server = Server::new(MemoryStore::new());
+    server.endpoints = TokenEndpoints::new(server.issuer.clone())
+        .public_client("app")
+        .confidential_client("web", "s e:c%ret");
+    let token = signed_in(&server).await;
+    let bad = [
+        "&client_id=nobody",
+        "&client_id=web",
+        "&client_id=web&client_secret=no",
+        "&client_id=app&client_secret=no",
+        "&client_secret=no",
+    ];
+    for bad in bad {
+        for path in ["/token", "/revoke"] {
+            let body = format!("{}&token={token}", form(&token, bad));
+            let answer = server.send(post(path, FORM, body)).await;
+            assert_eq!(answer.error(), (401, "invalid_client"), "{bad}");
+            assert!(!answer.headers.contains_key("www-authenticate"));
+        }
+    }
+    let basic = |pair: &str| format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(pair));
+    let with = |authorization: &str, body: String| {
+        let mut request = post("/token", FORM, body);
+        request
+            .headers_mut()
+            .insert("authorization", header(authorization));
+        request
+    };
+    for bad in [
+        basic("web:no"),
+        basic("nobody:x"),
+        basic("no colon"),
+        "Bearer x".into(),
+        "Basic !".into(),
+    ] {
+        let answer = server.send(with(&bad, form(&token, ""))).await;
+        assert_eq!(answer.error(), (401, "invalid_client"), "{bad}");
+        assert!(
+            answer.headers["www-authenticate"]
+                .to_str()
+                .unwrap()
+                .starts_with("Basic ")
+        );
+    }
+    let right = basic("web:s+e%3Ac%25ret");
+    let twice = with(&right, form(&token, "&client_id=web&client_secret=x"));
+    assert_eq!(server.send(twice).await.error(), (400, "invalid_request"));
+    let child = server
+        .send(with(&right, form(&token, "&client_id=web")))
+        .await
+        .refresh_token();
+    let child = server
+        .token(form(&child, "&client_id=app"))
+        .await
+        .refresh_token();
+    let posted = form(&child, "&client_id=web&client_secret=s+e:c%25ret");
+    server.token(posted).await.refresh_token();
+}
+
+#[tokio::test]
+async fn a_session_of_a_client_is_of_use_to_that_client_alone() {
+    let mut server = Server::new(MemoryStore::new());
+    server.endpoints = TokenEndpoints::new(server.issuer.clone())
+        .public_client("app")
+        .public_client("other");
+    let token = sign_in(&server, NewSession::new("alice").client_id("app")).await;
+    assert_eq!(
+        server.token(form(&token, "&client_id=other")).await.error(),
+        (400, "invalid_grant")
+    );
+    assert_eq!(
+        server.token(form(&token, "")).await.error(),
+        (400, "invalid_grant")
+    );
+    assert_eq!(
+        server.refresh(&token, None).await.error(),
+        (401, "invalid_grant")
+    );
+    server
+        .token(form(&token, "&client_id=app"))
+        .await
+        .refresh_token();
+}
+
+/// E1: wider scope than granted. The token is still good, and the session keeps its scopes.
+#[tokio::test]
+async fn a_scope_may_be_narrowed_for_one_access_token_and_never_widened() {
+    let server = Server::new(MemoryStore::new());
+    let token = sign_in(
+        &server,
+        NewSession::new("alice").scopes("read write".parse().unwrap()),
+    )
+    .await;
+    for wide in ["&scope=read+admin", "&scope=a%22b"] {
+        assert_eq!(
+            server.token(form(&token, wide)).await.error(),
+            (400, "invalid_scope"),
+            "{wide}"
+        );
+    }
+    let narrow = server.token(form(&token, "&scope=read")).await;
+    assert_eq!(narrow.body["scope"], "read");
+    let again = server.token(form(&narrow.refresh_token(), "&scope=")).await;
+    assert_eq!(again.body["scope"], "read write");
+}

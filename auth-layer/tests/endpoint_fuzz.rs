@@ -1,0 +1,82 @@
+//! Law E1: requests that somebody made up.
+#![cfg(all(feature = "issue", feature = "test-util"))]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+mod issue_kit;
+
+use auth_layer::store::MemoryStore;
+use bytes::Bytes;
+use http::{Method, Request};
+use issue_kit::*;
+use serde_json::json;
+use tower::ServiceExt as _;
+
+/// E1: fuzzed bodies and headers give no 5xx, no panic, and no session.
+#[test]
+fn whatever_is_sent_the_answer_is_a_refusal() {
+    use proptest::prelude::*;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let server = Server::new(MemoryStore::new());
+    let token = runtime.block_on(signed_in(&server));
+    let path = prop_oneof![
+        8 => prop_oneof![Just("/refresh"), Just("/token"), Just("/revoke"), Just("/logout")].prop_map(String::from),
+        1 => "/[a-z./%-]{0,20}",
+    ];
+    let damaged = (0..token.len(), any::<u8>()).prop_map(move |(at, byte)| {
+        let mut bytes = token.clone().into_bytes();
+        let other = b"ABCDabcd0123-_=.!~"[usize::from(byte) % 18];
+        bytes[at] = if bytes[at] == other { b'e' } else { other };
+        String::from_utf8(bytes).unwrap()
+    });
+    let body = prop_oneof![
+        ".{0,200}".prop_map(String::into_bytes),
+        proptest::collection::vec(any::<u8>(), 0..200),
+        "[A-Za-z0-9_-]{80,110}"
+            .prop_map(|it| json!({ "refresh_token": it }).to_string().into_bytes()),
+        damaged
+            .clone()
+            .prop_map(|it| json!({ "refreshToken": it }).to_string().into_bytes()),
+        damaged.prop_map(|it| form(&it, "&scope=a").into_bytes()),
+        "(grant_type|refresh_token|scope|client_id|token|&|=|%|\\+|[a-z_%0-9]){0,20}"
+            .prop_map(String::into_bytes),
+        "[\\[{]{1,5000}".prop_map(String::into_bytes),
+    ];
+    let name = prop_oneof![
+        "content-type",
+        "idempotency-key",
+        "authorization",
+        "user-agent",
+        "if-none-match"
+    ];
+    let value = prop_oneof![
+        Just(JSON.as_bytes().to_vec()),
+        Just(FORM.as_bytes().to_vec()),
+        Just(key(1).into_bytes()),
+        "Basic [A-Za-z0-9+/=]{0,20}".prop_map(String::into_bytes),
+        proptest::collection::vec(0x20u8..=0xff, 0..40),
+    ];
+    let headers = proptest::collection::vec((name, value), 0..5);
+    let method = prop_oneof![5 => Just("POST"), 1 => Just("GET"), 1 => Just("PROPFIND")];
+    let config = ProptestConfig {
+        cases: 2_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    proptest!(config, |(path in path, method in method, headers in headers, body in body)| {
+        let mut request = Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(&path);
+        for (name, value) in headers {
+            match http::HeaderValue::from_bytes(&value) {
+                Ok(value) => request = request.header(name, value),
+                Err(_) => return Err(TestCaseError::reject("no header value")),
+            }
+        }
+        let request = request.body(http_body_util::Full::<Bytes>::from(body)).unwrap();
+        let answer = runtime.block_on(server.endpoints.clone().oneshot(request)).unwrap();
+        prop_assert!(!answer.status().is_server_error(), "{}", answer.status());
+        let is_end = path == "/revoke" || path == "/logout" || path.starts_with("/.well-known/");
+        prop_assert!(answer.status().is_client_error() || is_end, "{}", answer.status());
+    });
+}

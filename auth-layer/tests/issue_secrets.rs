@@ -1,0 +1,146 @@
+//! Law S4 for the server: no refresh token, secret, idempotency key or access token is printed or
+//! logged, whatever happens.
+#![cfg(all(feature = "issue", feature = "test-util"))]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+mod issue_kit;
+
+use std::fmt::Write as _;
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use auth_layer::issue::{NewSession, RefreshRequest};
+use auth_layer::store::{CustomClaims, MemoryStore, SessionStore};
+use auth_layer::{IdempotencyKey, RefreshSecrets, RefreshToken};
+use issue_kit::*;
+use serde_json::json;
+use tracing_subscriber::fmt::MakeWriter;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// Everything that happens to a session, and every secret that took part.
+async fn a_full_life(store: impl SessionStore, log: &Log) -> (String, Vec<String>) {
+    let server = Server::new(store);
+    let claims = CustomClaims::new(&json!({ "medical": "claim-value-1234" })).unwrap();
+    let session = NewSession::new("alice").claims(claims);
+    let pair = server.issuer.start(session.clone()).await.unwrap();
+    let mut printed = format!("{pair:?} {session:?} {server:?}", server = server.issuer);
+    let token = pair.refresh_token().expose().to_owned();
+    let mut secrets = vec![
+        token.clone(),
+        pair.access_token().to_owned(),
+        "claim-value".to_owned(),
+    ];
+
+    let keys = [key(0xa1), key(0xb2), key(0xc3)];
+    let mut answers = Vec::new();
+    answers.push(server.refresh(&token, Some(&keys[0])).await);
+    let child = answers[0].refresh_token();
+    answers.push(server.refresh(&token, Some(&keys[0])).await);
+    answers.push(server.refresh(&child, Some(&keys[1])).await);
+    answers.push(server.refresh(&token, Some(&keys[0])).await);
+    answers.push(server.refresh(&child, Some(&keys[2])).await);
+    answers.push(server.refresh("garbage-that-looks-secret", None).await);
+    let client =
+        format!("grant_type=refresh_token&refresh_token={child}&client_id=x&client_secret=hush");
+    answers.push(server.token(client).await);
+    let out = post(
+        "/logout",
+        JSON,
+        json!({ "refresh_token": token }).to_string(),
+    );
+    answers.push(server.send(out).await);
+
+    for answer in answers.iter().filter(|it| it.status == 200) {
+        secrets.extend([answer.refresh_token(), answer.access_token()]);
+    }
+    secrets.extend(keys.iter().map(|it| it.trim_matches('"').to_owned()));
+    secrets.extend(["garbage-that-looks-secret".to_owned(), "hush".to_owned()]);
+    secrets.push(String::from_utf8(SECRET.to_vec()).unwrap());
+    for event in server.events.all() {
+        write!(printed, "{event:?}").unwrap();
+    }
+    for token in [&token, "garbage-that-looks-secret"] {
+        let request = RefreshRequest::new(token)
+            .idempotency_key(Some(IdempotencyKey::new([0xa1; 16]).unwrap()));
+        write!(printed, "{request:?}").unwrap();
+        let mut error: Option<&dyn std::error::Error> =
+            Some(&server.issuer.refresh(request).await.unwrap_err());
+        while let Some(cause) = error {
+            write!(printed, "{cause:?} {cause}").unwrap();
+            error = cause.source();
+        }
+    }
+    for listed in server.issuer.list("alice").await.unwrap() {
+        write!(printed, "{listed:?}").unwrap();
+    }
+    let secret = RefreshSecrets::new(&SECRET).unwrap();
+    write!(printed, "{secret:?} {:?}", RefreshToken::from(&*token)).unwrap();
+    printed.push_str(&String::from_utf8_lossy(&log.0.lock().unwrap()));
+    (printed, secrets)
+}
+
+/// For all threads, as SQLite has its own.
+static LOG: OnceLock<Log> = OnceLock::new();
+
+async fn nothing_secret_is_said(store: impl SessionStore) {
+    let log = LOG.get_or_init(|| {
+        let log = Log::default();
+        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
+        subscriber.with_writer(log.clone()).init();
+        log
+    });
+    let (printed, secrets) = a_full_life(store, log).await;
+    assert!(
+        printed.contains("refresh token reused"),
+        "the log was read: {printed}"
+    );
+    for secret in secrets {
+        let tail = secret.rsplit('.').next().unwrap();
+        let part = &tail[tail.len().saturating_sub(16)..];
+        assert!(
+            !printed.contains(&secret) && !printed.contains(part),
+            "{secret} in {printed}"
+        );
+    }
+}
+
+/// S4.
+#[tokio::test]
+async fn nothing_secret_is_printed_or_logged_with_sessions_in_memory() {
+    nothing_secret_is_said(MemoryStore::new()).await;
+}
+
+/// S4, with SQLite's own logging.
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn nothing_secret_is_printed_or_logged_with_sessions_in_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions.db");
+    nothing_secret_is_said(auth_layer::store::SqliteStore::open(path).await.unwrap()).await;
+    let log = LOG.get().unwrap().0.lock().unwrap();
+    assert!(
+        String::from_utf8_lossy(&log).contains("sqlx::query"),
+        "SQLite's log was read too"
+    );
+}

@@ -1,0 +1,258 @@
+//! What the refresher makes of the answers.
+#![cfg(feature = "http")]
+
+mod support;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{Full, StreamBody};
+use refresh_client_layer::{
+    HttpRefresher, RefreshError, RefreshUnavailable, TokenError, UnavailableKind,
+};
+use support::BoxError;
+use support::token_server::{
+    Answer, CONFIGURATION, JSON_URL, Server, TOKENS, TRANSIENT, Verdict, answer, json, judged,
+    oauth_verdict, session, verdict,
+};
+
+#[tokio::test]
+async fn tokens_are_read_tolerantly() {
+    let camel = r#"{"accessToken":"a","refreshToken":"r","expiresIn":60,"scope":"x","new":{}}"#;
+    assert_eq!(verdict(|| json(200, camel)).await, Verdict::Renewed);
+    assert_eq!(verdict(|| json(201, TOKENS)).await, Verdict::Renewed);
+    assert_eq!(
+        verdict(|| answer(200, None, TOKENS)).await,
+        Verdict::Renewed
+    );
+    let charset = Some("Application/JSON; charset=utf-8");
+    assert_eq!(
+        verdict(move || answer(200, charset, TOKENS)).await,
+        Verdict::Renewed
+    );
+
+    let server = Server::default();
+    let http = server.answering(|| json(200, r#"{"access_token":"a"}"#));
+    let session = session(HttpRefresher::json(JSON_URL, http));
+    session.force_refresh().await.unwrap();
+    session.force_refresh().await.unwrap();
+    let requests = server.requests();
+    assert_eq!(
+        requests[0].body(),
+        requests[1].body(),
+        "the refresh token is kept"
+    );
+}
+
+#[tokio::test]
+async fn what_ends_the_session() {
+    let invalid = r#"{"error":"invalid_grant"}"#;
+    for status in [400, 401, 403] {
+        assert_eq!(
+            verdict(move || json(status, invalid)).await,
+            Verdict::Over,
+            "{status}"
+        );
+        assert_eq!(
+            oauth_verdict(move || json(status, invalid)).await,
+            Verdict::Over
+        );
+    }
+    // A common convention of JSON endpoints, and no convention of OAuth.
+    assert_eq!(verdict(|| answer(401, None, "")).await, Verdict::Over);
+    assert_eq!(
+        verdict(|| answer(401, Some("text/plain"), "no")).await,
+        Verdict::Over
+    );
+    assert_eq!(
+        verdict(|| json(401, r#"{"message":"expired"}"#)).await,
+        Verdict::Over
+    );
+    assert_eq!(oauth_verdict(|| answer(401, None, "")).await, TRANSIENT);
+    let http = Server::default().answering(|| answer(401, None, ""));
+    let patient = HttpRefresher::json(JSON_URL, http).keep_session_on_plain_401();
+    assert_eq!(judged(session(patient)).await, TRANSIENT);
+}
+
+#[tokio::test]
+async fn what_is_a_matter_of_configuration() {
+    for code in [
+        "invalid_client",
+        "unauthorized_client",
+        "invalid_request",
+        "unsupported_grant_type",
+        "invalid_scope",
+    ] {
+        let body = format!(r#"{{"error":"{code}"}}"#);
+        for status in [400, 401] {
+            let body = body.clone();
+            assert_eq!(
+                oauth_verdict(move || json(status, &body)).await,
+                CONFIGURATION,
+                "{code}"
+            );
+        }
+    }
+    let dpop = r#"{"access_token":"a","refresh_token":"r","token_type":"DPoP"}"#;
+    assert_eq!(verdict(|| json(200, dpop)).await, CONFIGURATION);
+}
+
+/// Law C11.
+#[tokio::test]
+async fn what_may_be_gone_at_the_next_try() {
+    let html = Some("text/html");
+    let invalid = r#"{"error":"invalid_grant"}"#;
+    for status in [408, 425, 429, 500, 502, 503, 504] {
+        assert_eq!(
+            verdict(move || answer(status, None, "")).await,
+            TRANSIENT,
+            "{status}"
+        );
+        assert_eq!(
+            verdict(move || json(status, invalid)).await,
+            TRANSIENT,
+            "{status}"
+        );
+    }
+    for status in [200, 400, 401, 403, 404] {
+        assert_eq!(
+            verdict(move || answer(status, html, "<p>")).await,
+            TRANSIENT,
+            "{status}"
+        );
+        assert_eq!(
+            verdict(move || answer(status, html, invalid)).await,
+            TRANSIENT,
+            "{status}"
+        );
+        assert_eq!(
+            verdict(move || json(status, r#"{"error":"inv"#)).await,
+            TRANSIENT,
+            "{status}"
+        );
+    }
+    assert_eq!(
+        verdict(move || answer(200, html, TOKENS)).await,
+        TRANSIENT,
+        "tokens are json"
+    );
+    let superseded = r#"{"error":"invalid_grant","error_description":"superseded"}"#;
+    assert_eq!(verdict(|| json(400, superseded)).await, TRANSIENT);
+    assert_eq!(verdict(|| json(409, invalid)).await, TRANSIENT);
+    assert_eq!(
+        verdict(|| json(401, r#"{"error":"something_else"}"#)).await,
+        TRANSIENT
+    );
+}
+
+/// Law C11: the connection.
+#[tokio::test]
+async fn a_request_that_cannot_be_sent_or_an_answer_that_breaks_off_is_transient() {
+    let http = tower::service_fn(|_: Request<Full<Bytes>>| async {
+        Err::<Response<Answer>, _>(std::io::Error::other("connection reset"))
+    });
+    assert_eq!(
+        judged(session(HttpRefresher::json(JSON_URL, http))).await,
+        TRANSIENT
+    );
+    let broken = || {
+        let frames = [
+            Ok(Frame::data(Bytes::from("{\"acc"))),
+            Err(BoxError::from("reset")),
+        ];
+        let body = StreamBody::new(stream::iter(frames));
+        let mut answer = json(200, "");
+        *answer.body_mut() = BoxBody::new(body);
+        answer
+    };
+    assert_eq!(verdict(broken).await, TRANSIENT);
+}
+
+/// Law S3.
+#[tokio::test]
+async fn an_answer_over_64_kib_is_refused() {
+    let padded = |length: usize| format!("{TOKENS}{}", " ".repeat(length - TOKENS.len()));
+    let (fits, too_long) = (padded(64 * 1024), padded(64 * 1024 + 1));
+    assert_eq!(verdict(move || json(200, &fits)).await, Verdict::Renewed);
+    assert_eq!(verdict(move || json(200, &too_long)).await, TRANSIENT);
+}
+
+/// Law S3.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_trickles_is_given_up_in_time() {
+    let trickle = || {
+        let mut answer = json(200, "");
+        let frames = stream::pending::<Result<Frame<Bytes>, BoxError>>();
+        *answer.body_mut() = BoxBody::new(StreamBody::new(frames));
+        answer
+    };
+    let start = tokio::time::Instant::now();
+    assert_eq!(
+        verdict(trickle).await,
+        Verdict::Kept(UnavailableKind::TimedOut)
+    );
+    assert_eq!(start.elapsed(), Duration::from_secs(30));
+}
+
+/// Law S5.
+#[tokio::test]
+async fn a_token_that_no_header_can_carry_is_a_clean_error() {
+    for token in ["a\\r\\nx: y", "a\\u0000", "\\u00e9", ""] {
+        let body = format!(r#"{{"access_token":"{token}","refresh_token":"r"}}"#);
+        assert_eq!(
+            verdict(move || json(200, &body)).await,
+            TRANSIENT,
+            "{token:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_read_as_seconds_and_as_a_date() {
+    let seconds = [("retry-after", "120")];
+    let date = [
+        ("date", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ("retry-after", "Sun, 06 Nov 1994 08:51:37 GMT"),
+    ];
+    for headers in [&seconds[..], &date[..]] {
+        let server = Server::default();
+        let headers = headers.to_vec();
+        let http = server.answering(move || {
+            let mut answer = answer(503, None, "");
+            for (name, value) in &headers {
+                answer.headers_mut().insert(*name, value.parse().unwrap());
+            }
+            answer
+        });
+        let session = session(HttpRefresher::json(JSON_URL, http));
+        session.force_refresh().await.unwrap_err();
+        tokio::time::advance(Duration::from_secs(119)).await;
+        session.force_refresh().await.unwrap_err();
+        assert_eq!(server.requests().len(), 1);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        session.force_refresh().await.unwrap_err();
+        assert_eq!(server.requests().len(), 1, "asked again after two minutes");
+    }
+}
+
+#[tokio::test]
+async fn the_cause_of_a_failure_is_in_the_chain_of_errors() {
+    let http = tower::service_fn(|_: Request<Full<Bytes>>| async {
+        Err::<Response<Answer>, _>(std::io::Error::other("connection reset"))
+    });
+    let error = session(HttpRefresher::json(JSON_URL, http))
+        .force_refresh()
+        .await
+        .unwrap_err();
+    let TokenError::RefreshUnavailable(error) = error else {
+        panic!("{error}")
+    };
+    let error: &RefreshUnavailable = &error;
+    let refresh = std::error::Error::source(error).unwrap();
+    assert!(refresh.is::<RefreshError>());
+    assert_eq!(refresh.source().unwrap().to_string(), "connection reset");
+}

@@ -1,0 +1,104 @@
+//! Runtimes that are missing, elsewhere, or gone.
+
+mod support;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake};
+use std::thread::Thread;
+
+use futures_util::FutureExt as _;
+use http::StatusCode;
+use refresh_client_layer::{RefreshUnavailable, UnavailableKind};
+use support::{URL, World, get, send, settle};
+use tower::Service as _;
+
+/// Law C5.
+#[test]
+fn waiters_take_over_when_the_runtime_of_a_refresh_dies() {
+    let world = World::new();
+    let session = world.session();
+    world.hold();
+    let starting = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    starting.block_on(async {
+        let refresh = tokio::spawn({
+            let session = session.clone();
+            async move { session.force_refresh().await }
+        });
+        world.called(1).await;
+        drop(refresh);
+    });
+    let waiting = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let token = waiting.block_on(async {
+        let waiter = tokio::spawn({
+            let session = session.clone();
+            async move { session.force_refresh().await }
+        });
+        settle().await;
+        assert_eq!(world.calls(), 1);
+        let shut = tokio::task::spawn_blocking(move || drop(starting));
+        shut.await.unwrap();
+        world.called(2).await;
+        world.release();
+        waiter.await.unwrap()
+    });
+    assert_eq!(token.unwrap().secret(), "access-3");
+}
+
+#[test]
+fn without_a_runtime_a_refresh_is_an_error_and_no_panic() {
+    let world = World::new();
+    world.accept(None);
+    let session = world.session();
+    let api = world.layered(&session);
+    let error = send(&api).now_or_never().unwrap().unwrap_err();
+    assert_eq!(
+        error.downcast_ref::<RefreshUnavailable>().unwrap().kind(),
+        UnavailableKind::NoRuntime
+    );
+    assert_eq!(world.calls(), 0);
+}
+
+#[test]
+fn the_runtime_of_the_builder_serves_callers_that_have_none() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_time()
+        .build()
+        .unwrap();
+    let world = World::new();
+    world.accept(None);
+    let session = world
+        .builder()
+        .runtime(runtime.handle().clone())
+        .build()
+        .unwrap();
+    let mut api = world.layered(&session);
+    let response = block_on(api.call(get(URL))).unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
+/// Polls from a thread that no runtime knows of.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut cx = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut cx) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
