@@ -3,26 +3,44 @@
 //! The README is here so that its programs are compiled:
 #![doc = include_str!("../README.md")]
 
+mod protection;
 mod token_file;
 
+pub use protection::Protection;
 pub use token_file::TokenFile;
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::process::ExitCode;
+
+use tokio::net::TcpListener;
 
 /// Ends the program: an error is a sentence on standard error and exit code 1.
 pub fn report(result: Result<(), Box<dyn Error>>) -> ExitCode {
-    let Err(error) = result else {
-        return ExitCode::SUCCESS;
-    };
-    eprint!("error: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        eprint!(": {error}");
-        cause = error.source();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", chain(&*error));
+            ExitCode::FAILURE
+        }
     }
-    eprintln!();
-    ExitCode::FAILURE
+}
+
+/// An error and what caused it.
+pub fn chain(error: &dyn Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {}", chain(cause)),
+        None => error.to_string(),
+    }
+}
+
+/// Listens at `address`.
+///
+/// # Errors
+/// A sentence when that is not possible.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|error| format!("cannot listen on {address}: {error}; choose another --addr"))
 }
 
 /// Ends when the process is asked to stop, by SIGTERM or Ctrl-C.

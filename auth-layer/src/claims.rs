@@ -1,5 +1,8 @@
 //! What a verified access token says.
 
+mod confirmation;
+mod thumbprint;
+
 use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +13,9 @@ use serde::{Deserialize, Deserializer};
 use crate::clock::Timestamp;
 use crate::json::{self, Members};
 use crate::scope::Scopes;
+
+pub use self::confirmation::Confirmation;
+pub use self::thumbprint::{NoThumbprint, Thumbprint};
 
 /// The claims of an access token that a verifier accepted, and your own claims `C` beside them.
 ///
@@ -82,6 +88,14 @@ impl<C> Claims<C> {
         self.registered.acr.as_deref()
     }
 
+    /// `cnf`: what the token is bound to (RFC 7800 s3); none: whoever bears it may use it.
+    ///
+    /// A [`Verifier`](crate::Verifier) gives such claims only if told to by
+    /// [`accept_sender_constrained`](crate::verify::VerifierBuilder::accept_sender_constrained).
+    pub fn confirmation(&self) -> Option<&Confirmation> {
+        self.registered.cnf.as_ref()
+    }
+
     /// Your own claims.
     pub fn custom(&self) -> &C {
         &self.custom
@@ -104,11 +118,6 @@ impl<C> Claims<C> {
             extensions.insert(self.registered());
         }
         extensions.insert(self);
-    }
-
-    /// Whether it is bound to a key that its bearer must prove to hold (`cnf`, RFC 7800).
-    pub(crate) fn is_bound(&self) -> bool {
-        self.registered.cnf
     }
 
     /// Whether the claims object has a member `name`.
@@ -167,7 +176,7 @@ struct Registered {
     scope: Scopes,
     auth_time: Option<Timestamp>,
     acr: Option<String>,
-    cnf: bool,
+    cnf: Option<Confirmation>,
     names: Box<[Box<str>]>,
 }
 
@@ -186,10 +195,7 @@ impl<'de> Members<'de> for Registered {
             "scope" => self.scope = map.next_value()?,
             "auth_time" => self.auth_time = Some(map.next_value::<NumericDate>()?.0),
             "acr" => self.acr = Some(map.next_value()?),
-            "cnf" => {
-                self.cnf = true;
-                json::skip(map)?;
-            }
+            "cnf" => self.cnf = Some(json::nested(map)?),
             _ => json::skip(map)?,
         }
         Ok(())
@@ -228,7 +234,7 @@ impl<'de> Deserialize<'de> for Audience {
 }
 
 /// Seconds since the epoch, possibly with a fraction (RFC 7519 s2).
-struct NumericDate(Timestamp);
+pub(crate) struct NumericDate(pub(crate) Timestamp);
 
 impl NumericDate {
     fn new<E: Error>(seconds: f64) -> Result<Self, E> {

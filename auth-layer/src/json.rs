@@ -24,6 +24,12 @@ pub(crate) fn object<'de, M: Members<'de>>(
     Ok(object)
 }
 
+/// The object that a value of `map` is.
+pub(crate) fn nested<'de, M: Members<'de>, A: MapAccess<'de>>(map: &mut A) -> Result<M, A::Error> {
+    let (members, _) = map.next_value_seed(Object(PhantomData))?;
+    Ok(members)
+}
+
 /// Passes over a value that is of no interest, but not over what is wrong with it.
 pub(crate) fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
     map.next_value_seed(Any { depth: 1 })
@@ -48,6 +54,14 @@ impl<'de, M: Members<'de>> Visitor<'de> for Object<M> {
             names.push(name);
         }
         Ok((members, distinct(names)?))
+    }
+}
+
+impl<'de, M: Members<'de>> DeserializeSeed<'de> for Object<M> {
+    type Value = (M, Vec<Cow<'de, str>>);
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
     }
 }
 

@@ -16,7 +16,6 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use clap::Parser;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::keys::Keys;
 use crate::login::{Users, login};
@@ -32,12 +31,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
-    let listener = TcpListener::bind(options.addr).await.map_err(|error| {
-        format!(
-            "cannot listen on {}: {error}; choose another --addr",
-            options.addr
-        )
-    })?;
+    let listener = examples::listen(options.addr).await?;
     let address = listener.local_addr()?;
     let base_url = format!("http://{address}");
     let issuer = issuer(&options, &base_url).await?;

@@ -4,6 +4,8 @@ use axum_core::response::{IntoResponse, Response};
 use http::request::Parts;
 
 use super::Rejection;
+use super::challenge::Scheme;
+use super::refusals::Refusals;
 use crate::claims::Claims;
 
 /// The claims that [`AuthLayer`](super::AuthLayer) found. Without claims, because no token was sent
@@ -30,6 +32,8 @@ impl<S: Sync, C: Send + Sync + 'static> OptionalFromRequestParts<S> for Claims<C
 
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
-        self.to_http(None, None).map(Body::from)
+        Refusals::default()
+            .answer(&self, Scheme::Bearer)
+            .map(Body::from)
     }
 }

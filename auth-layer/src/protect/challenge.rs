@@ -2,13 +2,26 @@ use std::fmt::Write as _;
 
 use http::HeaderValue;
 
-/// A `WWW-Authenticate` value of the `Bearer` scheme (RFC 6750 s3), parameter by parameter.
+/// How a token is sent, and what a challenge asks for (RFC 9110 s11).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Scheme {
+    /// RFC 6750.
+    #[default]
+    Bearer,
+    /// RFC 9449 s7.
+    Dpop,
+}
+
+/// A `WWW-Authenticate` value (RFC 6750 s3, RFC 9449 s7.1), parameter by parameter.
 #[derive(Debug)]
 pub(super) struct Challenge(String);
 
 impl Challenge {
-    pub(super) fn bearer() -> Self {
-        Self("Bearer".to_owned())
+    pub(super) fn new(scheme: Scheme) -> Self {
+        Self(match scheme {
+            Scheme::Bearer => "Bearer".to_owned(),
+            Scheme::Dpop => "DPoP".to_owned(),
+        })
     }
 
     /// Adds `name="value"`; characters that RFC 9110 s5.6.4 wants escaped are, those that no header
@@ -46,7 +59,7 @@ mod tests {
 
     #[test]
     fn what_would_break_out_of_the_quotes_is_escaped_or_left_out() {
-        let challenge = Challenge::bearer()
+        let challenge = Challenge::new(Scheme::Bearer)
             .with("realm", "a\"b\\c\r\nd")
             .with("scope", "x y");
         assert_eq!(

@@ -1,13 +1,16 @@
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName};
 
+use super::challenge::Scheme;
+
 /// Where an access token may be.
 ///
 /// A query parameter is not offered: addresses end up in logs and histories (RFC 9700 s4.3.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenSource {
-    /// `Authorization: Bearer <token>` (RFC 6750 s2.1).
+    /// `Authorization: Bearer <token>` (RFC 6750 s2.1), and `Authorization: DPoP <token>`
+    /// (RFC 9449 s7.1) where the layer checks proofs. At the other places tokens are bearer tokens.
     Authorization,
     /// The cookie of this name.
     Cookie(String),
@@ -19,14 +22,26 @@ pub enum TokenSource {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Credential<'a> {
     None,
-    Token(&'a str),
+    Token(Token<'a>),
     /// More than one, or one that is no text: RFC 6750 s3.1 calls both an invalid request.
     Invalid,
 }
 
-pub(super) fn extract<'a>(headers: &'a HeaderMap, sources: &[TokenSource]) -> Credential<'a> {
+/// An access token, and how it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Token<'a> {
+    pub(super) text: &'a str,
+    pub(super) scheme: Scheme,
+}
+
+/// The token, of the `DPoP` scheme only if `dpop` is known here.
+pub(super) fn extract<'a>(
+    headers: &'a HeaderMap,
+    sources: &[TokenSource],
+    dpop: bool,
+) -> Credential<'a> {
     let mut found = Credential::None;
-    for credential in sources.iter().map(|source| source.extract(headers)) {
+    for credential in sources.iter().map(|source| source.extract(headers, dpop)) {
         found = match (found, credential) {
             (Credential::None, other) | (other, Credential::None) => other,
             _ => return Credential::Invalid,
@@ -35,8 +50,9 @@ pub(super) fn extract<'a>(headers: &'a HeaderMap, sources: &[TokenSource]) -> Cr
     found
 }
 
-/// Takes the token out of the request, so that nobody behind the layer sees it.
+/// Takes the token and its proof out of the request, so that nobody behind the layer sees them.
 pub(super) fn strip(headers: &mut HeaderMap, sources: &[TokenSource]) {
+    headers.remove(DPOP);
     for source in sources {
         match source {
             TokenSource::Authorization => drop(headers.remove(AUTHORIZATION)),
@@ -46,14 +62,14 @@ pub(super) fn strip(headers: &mut HeaderMap, sources: &[TokenSource]) {
     }
 }
 
-/// Keeps the token out of `Debug` output and HPACK tables.
+/// Keeps the token and its proof out of `Debug` output and HPACK tables.
 pub(super) fn mark_sensitive(headers: &mut HeaderMap, sources: &[TokenSource]) {
-    for source in sources {
-        let name = match source {
-            TokenSource::Authorization => &AUTHORIZATION,
-            TokenSource::Header(name) => name,
-            TokenSource::Cookie(_) => &COOKIE,
-        };
+    let names = sources.iter().map(|source| match source {
+        TokenSource::Authorization => &AUTHORIZATION,
+        TokenSource::Header(name) => name,
+        TokenSource::Cookie(_) => &COOKIE,
+    });
+    for name in names.chain([&DPOP]) {
         if let http::header::Entry::Occupied(mut values) = headers.entry(name) {
             values
                 .iter_mut()
@@ -63,10 +79,10 @@ pub(super) fn mark_sensitive(headers: &mut HeaderMap, sources: &[TokenSource]) {
 }
 
 impl TokenSource {
-    fn extract<'a>(&self, headers: &'a HeaderMap) -> Credential<'a> {
+    fn extract<'a>(&self, headers: &'a HeaderMap, dpop: bool) -> Credential<'a> {
         match self {
-            Self::Authorization => one(headers, &AUTHORIZATION, bearer),
-            Self::Header(name) => one(headers, name, Credential::Token),
+            Self::Authorization => one(headers, &AUTHORIZATION, |it| authorization(it, dpop)),
+            Self::Header(name) => one(headers, name, bearer),
             Self::Cookie(name) => cookie(headers, name),
         }
     }
@@ -86,12 +102,20 @@ fn one<'a>(
 }
 
 /// RFC 9110 s11.4; another scheme is no credential of ours.
-fn bearer(value: &str) -> Credential<'_> {
+fn authorization(value: &str, dpop: bool) -> Credential<'_> {
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-    match scheme.eq_ignore_ascii_case("bearer") {
-        true => Credential::Token(token.trim_start_matches(' ')),
-        false => Credential::None,
-    }
+    let scheme = match () {
+        () if scheme.eq_ignore_ascii_case("bearer") => Scheme::Bearer,
+        () if dpop && scheme.eq_ignore_ascii_case("dpop") => Scheme::Dpop,
+        () => return Credential::None,
+    };
+    let text = token.trim_start_matches(' ');
+    Credential::Token(Token { text, scheme })
+}
+
+fn bearer(text: &str) -> Credential<'_> {
+    let scheme = Scheme::Bearer;
+    Credential::Token(Token { text, scheme })
 }
 
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Credential<'a> {
@@ -105,7 +129,7 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Credential<'a> {
         .map(|(_, value)| value);
     match (cookies.next(), cookies.next()) {
         (None, _) => Credential::None,
-        (Some(value), None) => Credential::Token(value),
+        (Some(value), None) => bearer(value),
         (Some(_), Some(_)) => Credential::Invalid,
     }
 }
@@ -133,6 +157,9 @@ fn strip_cookie(headers: &mut HeaderMap, name: &str) {
         values.remove();
     }
 }
+
+/// The header with the proof (RFC 9449 s4.1).
+const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 #[cfg(test)]
 mod tests {
@@ -163,8 +190,8 @@ mod tests {
             ("x-token", "abc"),
         ] {
             assert_eq!(
-                extract(&headers(&[pair]), &all()),
-                Credential::Token("abc"),
+                extract(&headers(&[pair]), &all(), false),
+                bearer("abc"),
                 "{pair:?}"
             );
         }
@@ -174,17 +201,18 @@ mod tests {
     fn another_scheme_or_cookie_is_no_credential() {
         for pair in [
             ("authorization", "Basic YTpi"),
+            ("authorization", "DPoP abc"),
             ("cookie", "tt=1; at=2"),
             ("host", "a"),
         ] {
             assert_eq!(
-                extract(&headers(&[pair]), &all()),
+                extract(&headers(&[pair]), &all(), false),
                 Credential::None,
                 "{pair:?}"
             );
         }
         assert_eq!(
-            extract(&headers(&[("cookie", "t=a")]), &all()[..1]),
+            extract(&headers(&[("cookie", "t=a")]), &all()[..1], false),
             Credential::None
         );
     }
@@ -198,7 +226,7 @@ mod tests {
             [("cookie", "t=a"), ("cookie", "t=b")],
         ] {
             assert_eq!(
-                extract(&headers(&pairs), &all()),
+                extract(&headers(&pairs), &all(), false),
                 Credential::Invalid,
                 "{pairs:?}"
             );

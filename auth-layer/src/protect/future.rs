@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::ResponseBody;
-use super::gate::Gate;
+use super::gate::{Admission, Gate, Granted, Held};
+use super::proof::PendingReplay;
 use crate::verify::Pending;
 
 pin_project! {
@@ -27,13 +29,22 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State<S, C, ReqBody, F> {
-        /// Waits for keys; `S` is ready for the request.
-        Verifying { pending: Pending<C>, held: Option<(S, Request<ReqBody>, Arc<Gate>)> },
+        /// Waits for keys.
+        Verifying { pending: Pending<C>, held: Option<OnHold<S, ReqBody>> },
+        /// Waits to hear whether the proof was used before.
+        Remembering { pending: PendingReplay, held: Option<(Held<C>, OnHold<S, ReqBody>)> },
         /// The request went on.
-        Inner { #[pin] future: F },
+        Inner { #[pin] future: F, granted: Granted },
         /// The request did not go on.
         Refused { response: Option<Response<Bytes>> },
     }
+}
+
+/// A request that waits, and the service that is ready for it.
+pub(super) struct OnHold<S, ReqBody> {
+    pub(super) ready: S,
+    pub(super) request: Request<ReqBody>,
+    pub(super) gate: Arc<Gate>,
 }
 
 impl<S, C, ReqBody> AuthFuture<S, C, ReqBody>
@@ -41,8 +52,12 @@ where
     S: Service<Request<ReqBody>>,
 {
     pub(super) fn inner(future: S::Future) -> Self {
+        Self::granted(future, Granted::default())
+    }
+
+    pub(super) fn granted(future: S::Future, granted: Granted) -> Self {
         Self {
-            state: State::Inner { future },
+            state: State::Inner { future, granted },
         }
     }
 
@@ -54,16 +69,24 @@ where
         }
     }
 
-    pub(super) fn verifying(
-        pending: Pending<C>,
-        ready: S,
-        request: Request<ReqBody>,
-        gate: Arc<Gate>,
-    ) -> Self {
+    pub(super) fn verifying(pending: Pending<C>, held: OnHold<S, ReqBody>) -> Self {
         Self {
             state: State::Verifying {
                 pending,
-                held: Some((ready, request, gate)),
+                held: Some(held),
+            },
+        }
+    }
+
+    pub(super) fn remembering(
+        pending: PendingReplay,
+        claims: Held<C>,
+        held: OnHold<S, ReqBody>,
+    ) -> Self {
+        Self {
+            state: State::Remembering {
+                pending,
+                held: Some((claims, held)),
             },
         }
     }
@@ -84,18 +107,17 @@ where
             let next = match state.as_mut().project() {
                 StateProj::Verifying { pending, held } => {
                     let answer = ready!(pending.as_mut().poll(cx));
-                    let (mut inner, mut request, gate) = held.take().expect("polled after ready");
-                    match gate.admit(&mut request, answer) {
-                        Ok(()) => State::Inner {
-                            future: inner.call(request),
-                        },
-                        Err(it) => State::Refused {
-                            response: Some(gate.refuse(&it, request.headers())),
-                        },
-                    }
+                    let held = held.take().expect("polled after ready");
+                    held.go_on(|gate, head| gate.admit(head, answer))
                 }
-                StateProj::Inner { future } => {
-                    return future.poll(cx).map_ok(|it| it.map(ResponseBody::inner));
+                StateProj::Remembering { pending, held } => {
+                    let freshness = ready!(pending.as_mut().poll(cx));
+                    let (claims, held) = held.take().expect("polled after ready");
+                    held.go_on(|gate, head| gate.settle(head, claims, freshness))
+                }
+                StateProj::Inner { future, granted } => {
+                    let response = ready!(future.poll(cx)).map(|it| it.map(ResponseBody::inner));
+                    return Poll::Ready(response.map(|it| granted.hand_out(it)));
                 }
                 StateProj::Refused { response } => {
                     let response = response.take().expect("polled after ready");
@@ -107,6 +129,34 @@ where
     }
 }
 
+impl<S, ReqBody> OnHold<S, ReqBody>
+where
+    S: Service<Request<ReqBody>>,
+{
+    fn go_on<C>(
+        mut self,
+        admit: impl FnOnce(&Gate, &mut Parts) -> Admission<C>,
+    ) -> State<S, C, ReqBody, S::Future> {
+        let (mut head, body) = self.request.into_parts();
+        match admit(&self.gate, &mut head) {
+            Admission::Granted(granted) => State::Inner {
+                future: self.ready.call(Request::from_parts(head, body)),
+                granted,
+            },
+            Admission::Refused(it) => State::Refused {
+                response: Some(self.gate.refuse(&it, &head.headers)),
+            },
+            Admission::Waiting(pending, claims) => {
+                self.request = Request::from_parts(head, body);
+                State::Remembering {
+                    pending,
+                    held: Some((claims, self)),
+                }
+            }
+        }
+    }
+}
+
 impl<S, C, ReqBody> fmt::Debug for AuthFuture<S, C, ReqBody>
 where
     S: Service<Request<ReqBody>>,
@@ -114,6 +164,7 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
             State::Verifying { .. } => "verifying",
+            State::Remembering { .. } => "remembering",
             State::Inner { .. } => "inner",
             State::Refused { .. } => "refused",
         };

@@ -1,10 +1,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::ACCESS_CONTROL_REQUEST_METHOD;
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderName, HeaderValue};
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
 
-use super::extract::{Credential, extract, mark_sensitive, strip};
+use super::binding::Bindings;
+use super::challenge::Scheme;
+use super::extract::{Credential, Token, extract, mark_sensitive, strip};
+use super::proof::{Freshness, PendingReplay, ProofErrorKind};
 use super::refusals::Refusals;
 use super::{Rejection, TokenSource};
 use crate::claims::Claims;
@@ -14,6 +18,7 @@ use crate::verify::VerifyError;
 #[derive(Clone, Debug)]
 pub(super) struct Gate {
     pub(super) sources: Vec<TokenSource>,
+    pub(super) bindings: Bindings,
     pub(super) refusals: Arc<Refusals>,
     pub(super) optional: bool,
     pub(super) bypass_cors_preflight: bool,
@@ -28,42 +33,146 @@ pub(super) enum Approach<'a> {
     Refuse(Rejection),
 }
 
+/// What a request is to the gate, once its token is verified.
+pub(super) enum Admission<C> {
+    Granted(Granted),
+    Refused(Rejection),
+    /// Good, unless its proof was used before.
+    Waiting(PendingReplay, Held<C>),
+}
+
+/// The request may go on.
+#[derive(Debug, Default)]
+pub(super) struct Granted {
+    /// The nonce that its response hands out.
+    nonce: Option<HeaderValue>,
+}
+
+/// What is given to the request once its proof is known to be fresh.
+pub(super) struct Held<C> {
+    claims: Claims<C>,
+    nonce: Option<HeaderValue>,
+}
+
 impl Gate {
     pub(super) fn approach<'a, B>(&self, request: &'a Request<B>) -> Approach<'a> {
         if self.bypass_cors_preflight && is_cors_preflight(request) {
             return Approach::Pass;
         }
-        match extract(request.headers(), &self.sources) {
-            Credential::Token(token) => Approach::Verify(token),
+        match self.credential(request.headers()) {
+            Credential::Token(token) => match token.scheme {
+                Scheme::Bearer if self.bindings.requires_dpop() => {
+                    Approach::Refuse(Rejection::DPOP_REQUIRED)
+                }
+                _ => Approach::Verify(token.text),
+            },
             Credential::None if self.optional => Approach::Pass,
             Credential::None => Approach::Refuse(Rejection::NoCredential),
             Credential::Invalid => Approach::Refuse(Rejection::InvalidRequest),
         }
     }
 
-    /// Equips the request with its claims.
-    pub(super) fn admit<C: Send + Sync + 'static, B>(
+    /// Equips the request with its claims, if its sender may use them.
+    pub(super) fn admit<C: Send + Sync + 'static>(
         &self,
-        request: &mut Request<B>,
+        request: &mut Parts,
         answer: Result<Claims<C>, VerifyError>,
-    ) -> Result<(), Rejection> {
-        let claims = answer.map_err(|error| Rejection::from(error.kind()))?;
-        match self.strip_token {
-            true => strip(request.headers_mut(), &self.sources),
-            false => mark_sensitive(request.headers_mut(), &self.sources),
+    ) -> Admission<C> {
+        let claims = match answer {
+            Ok(claims) => claims,
+            Err(error) => return Admission::Refused(error.kind().into()),
+        };
+        if claims.confirmation().is_none() && self.bindings.let_unbound_pass() {
+            return Admission::Granted(self.grant(request, claims, None, Scheme::Bearer));
         }
-        if self.refusals.is_unusual() {
-            request.extensions_mut().insert(self.refusals.clone());
+        let Credential::Token(token) = self.credential(&request.headers) else {
+            return Admission::Refused(Rejection::InvalidRequest);
+        };
+        let scheme = token.scheme;
+        let proved = match self.bindings.check(claims.confirmation(), token, request) {
+            Ok(Some(proved)) => proved,
+            Ok(None) => return Admission::Granted(self.grant(request, claims, None, scheme)),
+            Err(rejection) => return Admission::Refused(rejection),
+        };
+        let held = Held {
+            claims,
+            nonce: proved.nonce,
+        };
+        match proved.replay.now() {
+            Ok(freshness) => self.settle(request, held, freshness),
+            Err(pending) => Admission::Waiting(pending, held),
         }
-        claims.insert_into(request.extensions_mut());
-        Ok(())
+    }
+
+    /// Equips the request with its claims, if its proof was not used before.
+    pub(super) fn settle<C: Send + Sync + 'static>(
+        &self,
+        request: &mut Parts,
+        held: Held<C>,
+        freshness: Freshness,
+    ) -> Admission<C> {
+        match freshness {
+            Freshness::Fresh => {
+                let Held { claims, nonce } = held;
+                Admission::Granted(self.grant(request, claims, nonce, Scheme::Dpop))
+            }
+            Freshness::Replayed => {
+                Admission::Refused(Rejection::InvalidProof(ProofErrorKind::Replayed))
+            }
+            Freshness::OverQuota => Admission::Refused(Rejection::TooManyProofs),
+            Freshness::Unknown => Admission::Refused(Rejection::ReplaysUnavailable),
+        }
     }
 
     /// The refusal of a request with these headers.
     pub(super) fn refuse(&self, rejection: &Rejection, headers: &HeaderMap) -> Response<Bytes> {
-        self.refusals.refuse(rejection, headers)
+        let scheme = match self.credential(headers) {
+            Credential::Token(Token { scheme, .. }) => scheme,
+            _ => Scheme::Bearer,
+        };
+        let refusals = self.refusals.to(scheme);
+        let mut response = refusals.refuse(rejection, headers);
+        if let Some(nonce) = self.bindings.dpop.as_ref().and_then(|it| it.nonce()) {
+            response.headers_mut().insert(DPOP_NONCE, nonce);
+        }
+        response
+    }
+
+    fn credential<'a>(&self, headers: &'a HeaderMap) -> Credential<'a> {
+        extract(headers, &self.sources, self.bindings.dpop.is_some())
+    }
+
+    fn grant<C: Send + Sync + 'static>(
+        &self,
+        request: &mut Parts,
+        claims: Claims<C>,
+        nonce: Option<HeaderValue>,
+        scheme: Scheme,
+    ) -> Granted {
+        match self.strip_token {
+            true => strip(&mut request.headers, &self.sources),
+            false => mark_sensitive(&mut request.headers, &self.sources),
+        }
+        if self.refusals.is_unusual() {
+            request.extensions.insert(self.refusals.to(scheme));
+        }
+        claims.insert_into(&mut request.extensions);
+        Granted { nonce }
     }
 }
+
+impl Granted {
+    /// Adds what the client should know to the response of the inner service.
+    pub(super) fn hand_out<B>(&mut self, mut response: Response<B>) -> Response<B> {
+        if let Some(nonce) = self.nonce.take() {
+            response.headers_mut().insert(DPOP_NONCE, nonce);
+        }
+        response
+    }
+}
+
+/// The header with the nonce to use from now on (RFC 9449 s8).
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 fn is_cors_preflight<B>(request: &Request<B>) -> bool {
     request.method() == Method::OPTIONS

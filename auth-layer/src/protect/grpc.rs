@@ -8,6 +8,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 pub(super) enum Code {
     InvalidArgument = 3,
     PermissionDenied = 7,
+    ResourceExhausted = 8,
     Unavailable = 14,
     Unauthenticated = 16,
 }

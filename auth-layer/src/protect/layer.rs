@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
+use super::binding::Bindings;
 use super::gate::Gate;
+use super::proof::{CertificateSource, Dpop};
 use super::refusals::Refusals;
 use super::{AuthService, RenderRejection, TokenSource};
 use crate::verify::Verify;
@@ -23,6 +25,7 @@ impl<V: Verify> AuthLayer<V> {
     pub fn new(verify: V) -> Self {
         let gate = Gate {
             sources: vec![TokenSource::Authorization],
+            bindings: Bindings::default(),
             refusals: Arc::new(Refusals {
                 realm: Some("api".to_owned()),
                 ..Refusals::default()
@@ -42,6 +45,43 @@ impl<V: Verify> AuthLayer<V> {
     #[must_use]
     pub fn token_from(self, sources: impl IntoIterator<Item = TokenSource>) -> Self {
         self.with(|gate| gate.sources = sources.into_iter().collect())
+    }
+
+    /// Checks DPoP proofs (RFC 9449) as `dpop` says: tokens that are bound to a key go through with
+    /// `Authorization: DPoP` and a good proof, and bearer tokens as before. Without it bound tokens
+    /// are refused. The verifier has to
+    /// [accept such tokens](crate::verify::VerifierBuilder::accept_sender_constrained), too.
+    ///
+    /// ```
+    /// use auth_layer::protect::proof::Dpop;
+    /// use auth_layer::{AuthLayer, Verify};
+    ///
+    /// fn proving<V: Verify>(verifier: V) -> AuthLayer<V> {
+    ///     AuthLayer::new(verifier).dpop(Dpop::new().required())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn dpop(self, dpop: Dpop) -> Self {
+        let (algs, only) = (dpop.algs(), dpop.required);
+        let layer = self.with(|gate| gate.bindings.dpop = Some(Arc::new(dpop)));
+        layer.with_refusals(|refusals| {
+            refusals.dpop = Some(algs);
+            refusals.dpop_only = only;
+        })
+    }
+
+    /// Lets tokens through that are bound to the client's certificate (RFC 8705 s3), if it is the one
+    /// that `source` finds. Without it they are refused. The verifier has to
+    /// [accept such tokens](crate::verify::VerifierBuilder::accept_sender_constrained), too.
+    #[must_use]
+    pub fn mtls(self, source: impl CertificateSource) -> Self {
+        self.with(|gate| gate.bindings.certificates = Some(Arc::new(source)))
+    }
+
+    /// Refuses tokens that are bound to nothing.
+    #[must_use]
+    pub fn require_sender_constrained(self) -> Self {
+        self.with(|gate| gate.bindings.required = true)
     }
 
     /// Names the protection space in challenges (RFC 9110 s11.5). Default: `api`.
@@ -75,7 +115,8 @@ impl<V: Verify> AuthLayer<V> {
         self.with(|gate| gate.bypass_cors_preflight = bypass)
     }
 
-    /// Takes the token out of requests before they go on. Default: it is only marked sensitive.
+    /// Takes the token and its proof out of requests before they go on. Default: they are only marked
+    /// sensitive.
     #[must_use]
     pub fn strip_token(self) -> Self {
         self.with(|gate| gate.strip_token = true)

@@ -14,13 +14,19 @@
 //! | no token | 401 | none in the challenge | `UNAUTHENTICATED` |
 //! | expired or bad token | 401 | `invalid_token` | `UNAUTHENTICATED` |
 //! | two credentials | 400 | `invalid_request` | `INVALID_ARGUMENT` |
+//! | bad proof of a bound token | 401 | `invalid_dpop_proof`, `use_dpop_nonce` | `UNAUTHENTICATED` |
+//! | bound token of somebody else | 401 | `invalid_token` | `UNAUTHENTICATED` |
+//! | two proofs | 400 | `invalid_request` | `INVALID_ARGUMENT` |
 //! | scope missing | 403 | `insufficient_scope` | `PERMISSION_DENIED` |
 //! | stronger or newer sign-in needed | 401 | `insufficient_user_authentication` | `UNAUTHENTICATED` |
+//! | too many proofs with one key | 429, `Retry-After` | `temporarily_unavailable` | `RESOURCE_EXHAUSTED` |
+//! | no room to remember a proof | 503, `Retry-After` | `temporarily_unavailable` | `UNAVAILABLE` |
 //! | no keys to verify with | 503, `Retry-After` | `temporarily_unavailable` | `UNAVAILABLE` |
 
 mod authorize;
 #[cfg(feature = "axum")]
 mod axum;
+mod binding;
 mod body;
 mod challenge;
 mod extract;
@@ -29,6 +35,7 @@ mod gate;
 mod grpc;
 mod layer;
 mod metadata;
+pub mod proof;
 mod refusals;
 mod reject;
 mod require;

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::challenge::Challenge;
 use super::grpc::{self, Code};
+use super::proof::{BindingErrorKind, ProofErrorKind};
 use crate::scope::Scopes;
 use crate::verify::VerifyErrorKind;
 
@@ -30,11 +31,22 @@ pub enum Rejection {
         /// At most so long ago.
         max_age: Option<Duration>,
     },
+    /// The DPoP proof is not good: 401, gRPC UNAUTHENTICATED; two of them: 400, gRPC
+    /// INVALID_ARGUMENT.
+    InvalidProof(ProofErrorKind),
+    /// The access token is not bound to its sender, or not in this way: 401, gRPC UNAUTHENTICATED.
+    WrongBinding(BindingErrorKind),
+    /// A key has used more DPoP proofs than one may: 429, gRPC RESOURCE_EXHAUSTED.
+    TooManyProofs,
+    /// Nobody knows whether the DPoP proof was used before: 503, gRPC UNAVAILABLE.
+    ReplaysUnavailable,
     /// There are no keys to verify with: 503, gRPC UNAVAILABLE.
     KeysUnavailable,
 }
 
 impl Rejection {
+    pub(super) const DPOP_REQUIRED: Self = Self::WrongBinding(BindingErrorKind::DpopRequired);
+
     /// A stable label, for logs and metrics.
     pub const fn label(&self) -> &'static str {
         match self {
@@ -44,6 +56,10 @@ impl Rejection {
             Self::InvalidRequest => "invalid_request",
             Self::InsufficientScope(_) => "insufficient_scope",
             Self::InsufficientAuthentication { .. } => "insufficient_user_authentication",
+            Self::InvalidProof(kind) => kind.label(),
+            Self::WrongBinding(kind) => kind.label(),
+            Self::TooManyProofs => "too_many_proofs",
+            Self::ReplaysUnavailable => "replays_unavailable",
             Self::KeysUnavailable => "keys_unavailable",
         }
     }
@@ -56,6 +72,10 @@ impl Rejection {
             Self::InvalidRequest => "More than one credential was sent, or a malformed one",
             Self::InsufficientScope(_) => "The access token lacks a scope",
             Self::InsufficientAuthentication { .. } => "A new or stronger sign-in is required",
+            Self::InvalidProof(kind) => kind.description(),
+            Self::WrongBinding(kind) => kind.description(),
+            Self::TooManyProofs => "Too many DPoP proofs were sent with one key",
+            Self::ReplaysUnavailable => "DPoP proofs cannot be checked at the moment",
             Self::KeysUnavailable => VerifyErrorKind::KeysUnavailable.description(),
         }
     }
@@ -65,26 +85,23 @@ impl Rejection {
         self.answer().0
     }
 
-    /// The response to an HTTP request: status, challenge (RFC 6750 s3) and a JSON body.
+    /// The response to an HTTP request: status, these challenges and a JSON body.
     pub(super) fn to_http(
         &self,
-        realm: Option<&str>,
-        resource_metadata: Option<&str>,
+        challenges: impl IntoIterator<Item = Challenge>,
     ) -> Response<Bytes> {
         let mut response = Response::new(self.json());
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        match self {
-            Self::KeysUnavailable => headers.insert(RETRY_AFTER, HeaderValue::from_static("5")),
-            _ => {
-                let challenge = self
-                    .challenge(realm)
-                    .with_some("resource_metadata", resource_metadata);
-                headers.insert(WWW_AUTHENTICATE, challenge.into_value())
+        if self.is_passing() {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        } else {
+            for challenge in challenges {
+                headers.append(WWW_AUTHENTICATE, challenge.into_value());
             }
-        };
+        }
         response.extensions_mut().insert(self.clone());
         response
     }
@@ -124,7 +141,32 @@ impl Rejection {
                 "insufficient_user_authentication",
                 Code::Unauthenticated,
             ),
-            Self::KeysUnavailable => (
+            Self::InvalidProof(ProofErrorKind::Repeated) => (
+                StatusCode::BAD_REQUEST,
+                "invalid_request",
+                Code::InvalidArgument,
+            ),
+            Self::InvalidProof(ProofErrorKind::NonceRequired) => (
+                StatusCode::UNAUTHORIZED,
+                "use_dpop_nonce",
+                Code::Unauthenticated,
+            ),
+            Self::InvalidProof(_) => (
+                StatusCode::UNAUTHORIZED,
+                "invalid_dpop_proof",
+                Code::Unauthenticated,
+            ),
+            Self::WrongBinding(_) => (
+                StatusCode::UNAUTHORIZED,
+                "invalid_token",
+                Code::Unauthenticated,
+            ),
+            Self::TooManyProofs => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "temporarily_unavailable",
+                Code::ResourceExhausted,
+            ),
+            Self::KeysUnavailable | Self::ReplaysUnavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "temporarily_unavailable",
                 Code::Unavailable,
@@ -132,8 +174,8 @@ impl Rejection {
         }
     }
 
-    fn challenge(&self, realm: Option<&str>) -> Challenge {
-        let challenge = Challenge::bearer().with_some("realm", realm);
+    /// Says in `challenge` what was wrong, in the words of RFC 6750 s3.
+    pub(super) fn explain(&self, challenge: Challenge) -> Challenge {
         if matches!(self, Self::NoCredential) {
             return challenge;
         }
@@ -158,11 +200,19 @@ impl Rejection {
         }
     }
 
+    /// Whether the same request may do later: no other credential would help.
+    const fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::KeysUnavailable | Self::ReplaysUnavailable | Self::TooManyProofs
+        )
+    }
+
     fn json(&self) -> Bytes {
         let error = self.answer().1;
-        let body = match self {
-            Self::KeysUnavailable => json!({ "error": error }),
-            _ => json!({ "error": error, "error_description": self.description() }),
+        let body = match self.is_passing() {
+            true => json!({ "error": error }),
+            false => json!({ "error": error, "error_description": self.description() }),
         };
         body.to_string().into()
     }

@@ -7,7 +7,7 @@ use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::refusals::Refusals;
+use super::refusals::RefusalsTo;
 use super::{AuthFuture, Authorize, Rejection, ResponseBody};
 use crate::claims::{Claims, NoCustomClaims};
 
@@ -95,7 +95,7 @@ where
             Err(it) => {
                 let refusals = head
                     .extensions
-                    .get::<Arc<Refusals>>()
+                    .get::<RefusalsTo>()
                     .cloned()
                     .unwrap_or_default();
                 AuthFuture::refused(refusals.refuse(&it, &head.headers))

@@ -5,7 +5,8 @@ use std::task::{Context, Poll};
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::gate::{Approach, Gate};
+use super::future::OnHold;
+use super::gate::{Admission, Approach, Gate};
 use super::{AuthFuture, ResponseBody};
 use crate::verify::Verify;
 
@@ -40,7 +41,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let verification = match self.gate.approach(&request) {
             Approach::Pass => return AuthFuture::inner(self.inner.call(request)),
             Approach::Verify(token) => self.verify.verify(token),
@@ -48,17 +49,35 @@ where
                 return AuthFuture::refused(self.gate.refuse(&rejection, request.headers()));
             }
         };
-        match verification.now() {
-            Ok(answer) => match self.gate.admit(&mut request, answer) {
-                Ok(()) => AuthFuture::inner(self.inner.call(request)),
-                Err(it) => AuthFuture::refused(self.gate.refuse(&it, request.headers())),
-            },
+        let answer = match verification.now() {
+            Ok(answer) => answer,
             Err(pending) => {
-                // It is the service made ready that will be called, so its clone stays behind.
-                let clone = self.inner.clone();
-                let ready = mem::replace(&mut self.inner, clone);
-                AuthFuture::verifying(pending, ready, request, self.gate.clone())
+                return AuthFuture::verifying(pending, self.hold(request));
             }
+        };
+        let (mut head, body) = request.into_parts();
+        match self.gate.admit(&mut head, answer) {
+            Admission::Granted(granted) => {
+                let request = Request::from_parts(head, body);
+                AuthFuture::granted(self.inner.call(request), granted)
+            }
+            Admission::Refused(it) => AuthFuture::refused(self.gate.refuse(&it, &head.headers)),
+            Admission::Waiting(pending, claims) => {
+                let request = Request::from_parts(head, body);
+                AuthFuture::remembering(pending, claims, self.hold(request))
+            }
+        }
+    }
+}
+
+impl<S: Clone, V> AuthService<S, V> {
+    fn hold<B>(&mut self, request: Request<B>) -> OnHold<S, B> {
+        // It is the service made ready that will be called, so its clone stays behind.
+        let clone = self.inner.clone();
+        OnHold {
+            ready: mem::replace(&mut self.inner, clone),
+            request,
+            gate: self.gate.clone(),
         }
     }
 }

@@ -28,6 +28,7 @@ pub struct VerifierBuilder<C = NoCustomClaims> {
     leeway: Option<Duration>,
     max_age: Option<Duration>,
     require_at_jwt: bool,
+    accept_bound: bool,
     max_token_bytes: usize,
     cached_tokens: usize,
     revocations: Option<Revocations>,
@@ -52,6 +53,7 @@ impl VerifierBuilder {
             leeway: None,
             max_age: None,
             require_at_jwt: false,
+            accept_bound: false,
             max_token_bytes: 16 * 1024,
             cached_tokens: 8_192,
             revocations: None,
@@ -122,6 +124,7 @@ impl<C: DeserializeOwned> VerifierBuilder<C> {
         let Self {
             max_age,
             require_at_jwt,
+            accept_bound,
             max_token_bytes,
             cached_tokens,
             revocations,
@@ -137,6 +140,7 @@ impl<C: DeserializeOwned> VerifierBuilder<C> {
             leeway,
             max_age,
             require_at_jwt,
+            accept_bound,
             max_token_bytes,
             cached_tokens,
             revocations,
@@ -167,6 +171,17 @@ impl<C: DeserializeOwned> VerifierBuilder<C> {
     /// Accepts only tokens of the type `at+jwt` (RFC 9068 s4), not plain or untyped JWTs.
     pub fn require_at_jwt(mut self) -> Self {
         self.require_at_jwt = true;
+        self
+    }
+
+    /// Accepts tokens that are bound to a key or a certificate (`cnf`), by methods that this crate
+    /// can check: DPoP (RFC 9449 s6) and mutual TLS (RFC 8705 s3.1). Default: they are refused.
+    ///
+    /// Only for a verifier behind an [`AuthLayer`](crate::AuthLayer), which refuses bound tokens
+    /// unless it is told how to check them. Whoever calls such a verifier without the layer and does
+    /// not look at [`Claims::confirmation`](crate::Claims::confirmation) accepts stolen tokens.
+    pub fn accept_sender_constrained(mut self) -> Self {
+        self.accept_bound = true;
         self
     }
 
@@ -224,6 +239,7 @@ impl<C: DeserializeOwned> VerifierBuilder<C> {
             late: self.leeway.unwrap_or(Duration::ZERO),
             early: self.leeway.unwrap_or(Duration::from_secs(30)),
             max_age: self.max_age,
+            accept_bound: self.accept_bound,
         };
         Ok(Verifier::new(Shared {
             cache: (self.cached_tokens > 0).then(|| TokenCache::new(self.cached_tokens)),

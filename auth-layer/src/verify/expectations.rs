@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::VerifyErrorKind;
-use crate::claims::Claims;
+use crate::claims::{Claims, Confirmation};
 use crate::clock::Timestamp;
 
 /// What the claims must be (RFC 7519 s4.1), whatever the signature.
@@ -17,6 +17,8 @@ pub(crate) struct Expectations {
     /// How far ahead the issuer's clock may be.
     pub(crate) early: Duration,
     pub(crate) max_age: Option<Duration>,
+    /// Whether somebody behind the verifier checks what tokens are bound to.
+    pub(crate) accept_bound: bool,
 }
 
 impl Expectations {
@@ -27,7 +29,8 @@ impl Expectations {
     ) -> Result<(), VerifyErrorKind> {
         self.check_times(claims, now)?;
         self.check_names(claims)?;
-        if claims.is_bound() {
+        let is_checked = |it: &Confirmation| self.accept_bound && it.is_understood();
+        if !claims.confirmation().is_none_or(is_checked) {
             return Err(VerifyErrorKind::ProofRequired);
         }
         if self.required.iter().any(|name| !claims.has(name)) {

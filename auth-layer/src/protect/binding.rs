@@ -1,0 +1,106 @@
+use std::fmt;
+use std::sync::Arc;
+
+use http::request::Parts;
+
+use super::Rejection;
+use super::challenge::Scheme;
+use super::extract::Token;
+use super::proof::{BindingErrorKind, CertificateSource, Dpop, Proved, Unproved};
+use crate::claims::{Confirmation, Thumbprint};
+use crate::verify::VerifyErrorKind;
+
+/// Which proofs a layer checks, and the rule that holds whichever it does: a bound token goes
+/// through with all of its proofs or not at all.
+#[derive(Clone, Default)]
+pub(super) struct Bindings {
+    pub(super) dpop: Option<Arc<Dpop>>,
+    pub(super) certificates: Option<Arc<dyn CertificateSource>>,
+    pub(super) required: bool,
+}
+
+impl Bindings {
+    /// Whether unbound bearer tokens need no look.
+    pub(super) fn let_unbound_pass(&self) -> bool {
+        self.dpop.is_none() && !self.required
+    }
+
+    /// Whether only tokens of the `DPoP` scheme are accepted.
+    pub(super) fn requires_dpop(&self) -> bool {
+        self.dpop.as_ref().is_some_and(|it| it.required)
+    }
+
+    /// Checks that the sender of `token` is who it is bound to. The DPoP proof that was good, if it
+    /// needs one, may yet have been used before.
+    pub(super) fn check(
+        &self,
+        confirmation: Option<&Confirmation>,
+        token: Token<'_>,
+        request: &Parts,
+    ) -> Result<Option<Proved>, Rejection> {
+        let Some(confirmation) = confirmation else {
+            return match token.scheme {
+                Scheme::Dpop => Err(Rejection::WrongBinding(BindingErrorKind::NotBoundToKey)),
+                Scheme::Bearer if self.required => {
+                    Err(Rejection::WrongBinding(BindingErrorKind::NotBound))
+                }
+                Scheme::Bearer => Ok(None),
+            };
+        };
+        if !confirmation.is_understood() {
+            return Err(UNCHECKED);
+        }
+        if let Some(bound_to) = confirmation.certificate() {
+            self.check_certificate(bound_to, request)?;
+        }
+        match (confirmation.jkt(), token.scheme) {
+            (Some(jkt), _) => self.check_proof(jkt, token, request).map(Some),
+            (None, Scheme::Dpop) => Err(Rejection::WrongBinding(BindingErrorKind::NotBoundToKey)),
+            (None, Scheme::Bearer) => Ok(None),
+        }
+    }
+
+    fn check_proof(
+        &self,
+        jkt: &Thumbprint,
+        token: Token<'_>,
+        request: &Parts,
+    ) -> Result<Proved, Rejection> {
+        let dpop = self.dpop.as_ref().ok_or(UNCHECKED)?;
+        match token.scheme {
+            Scheme::Dpop => Ok(dpop.check(request, token.text, jkt)?),
+            Scheme::Bearer => Err(Rejection::WrongBinding(BindingErrorKind::SentAsBearer)),
+        }
+    }
+
+    fn check_certificate(&self, bound_to: &Thumbprint, request: &Parts) -> Result<(), Rejection> {
+        let certificates = self.certificates.as_ref().ok_or(UNCHECKED)?;
+        match certificates.certificate(request) {
+            Some(shown) if shown == *bound_to => Ok(()),
+            Some(_) => Err(Rejection::WrongBinding(BindingErrorKind::WrongCertificate)),
+            None => Err(Rejection::WrongBinding(BindingErrorKind::NoCertificate)),
+        }
+    }
+}
+
+impl From<Unproved> for Rejection {
+    fn from(unproved: Unproved) -> Self {
+        match unproved {
+            Unproved::Proof(kind) => Self::InvalidProof(kind),
+            Unproved::Binding(kind) => Self::WrongBinding(kind),
+        }
+    }
+}
+
+impl fmt::Debug for Bindings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bindings")
+            .field("dpop", &self.dpop)
+            .field("mtls", &self.certificates.is_some())
+            .field("required", &self.required)
+            .finish()
+    }
+}
+
+/// Nobody here checks what the token is bound to.
+const UNCHECKED: Rejection = Rejection::InvalidToken(VerifyErrorKind::ProofRequired);

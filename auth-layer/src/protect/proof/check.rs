@@ -1,0 +1,122 @@
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
+
+use super::signed::{ProofClaims, SignedProof};
+use super::uri::TargetUri;
+use super::{BindingErrorKind, Dpop, ProofErrorKind, ProofUse, ReplayCheck};
+use crate::claims::Thumbprint;
+use crate::clock::Timestamp;
+
+/// A proof that is good unless it was used before.
+#[derive(Debug)]
+pub(in crate::protect) struct Proved {
+    pub(in crate::protect) replay: ReplayCheck,
+    /// The nonce that the client should use from now on, if it is another.
+    pub(in crate::protect) nonce: Option<HeaderValue>,
+}
+
+/// Either the proof or its key is not good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::protect) enum Unproved {
+    Proof(ProofErrorKind),
+    Binding(BindingErrorKind),
+}
+
+impl Dpop {
+    /// Checks the proof of a request with a token that is bound to `jkt` (RFC 9449 s4.3 and s7.1).
+    pub(in crate::protect) fn check(
+        &self,
+        request: &Parts,
+        token: &str,
+        jkt: &Thumbprint,
+    ) -> Result<Proved, Unproved> {
+        let proof = SignedProof::parse(only_proof(&request.headers)?)?;
+        let (algorithm, key) = proof.check_header(&self.algorithms)?;
+        let key = key.canonical()?;
+        // Before the signature, so that only the key of the token costs a verification.
+        if key.thumbprint() != *jkt {
+            return Err(Unproved::Binding(BindingErrorKind::WrongKey));
+        }
+        let claims = proof.claims(&key.prepare(algorithm)?)?;
+        self.check_target(&claims, request)?;
+        check_token(&claims, token)?;
+        let now = self.clock.now();
+        let (until, nonce) = self.check_age(&claims, now)?;
+        let jti = claims.jti.as_deref().ok_or(ProofErrorKind::MissingClaim)?;
+        if !(1..=LONGEST_JTI).contains(&jti.len()) {
+            return Err(ProofErrorKind::BadIdentifier.into());
+        }
+        let proof = ProofUse::new(*jkt, jti, now, until);
+        Ok(Proved {
+            replay: self.replays.remember(proof),
+            nonce,
+        })
+    }
+
+    /// The nonce to hand out with a refusal.
+    pub(in crate::protect) fn nonce(&self) -> Option<HeaderValue> {
+        let nonces = self.nonces.as_ref()?;
+        Some(nonces.current(self.clock.now()))
+    }
+
+    fn check_target(&self, claims: &ProofClaims, request: &Parts) -> Result<(), ProofErrorKind> {
+        let missing = ProofErrorKind::MissingClaim;
+        if claims.htm.as_deref().ok_or(missing)? != request.method.as_str() {
+            return Err(ProofErrorKind::WrongMethod);
+        }
+        let meant = TargetUri::parse(claims.htu.as_deref().ok_or(missing)?);
+        match (meant, self.origin.target(request)) {
+            (Some(meant), Some(target)) if meant == target => Ok(()),
+            _ => Err(ProofErrorKind::WrongUri),
+        }
+    }
+
+    /// Until when the proof has to be remembered, and the nonce that replaces an old one.
+    fn check_age(
+        &self,
+        claims: &ProofClaims,
+        now: Timestamp,
+    ) -> Result<(Timestamp, Option<HeaderValue>), ProofErrorKind> {
+        let made = claims.iat.ok_or(ProofErrorKind::MissingClaim)?;
+        // A bit longer than the proof is accepted, as clocks are set back a bit now and then.
+        if let Some(nonces) = &self.nonces {
+            let accepted = claims.nonce.as_deref().and_then(|it| nonces.check(it, now));
+            let accepted = accepted.ok_or(ProofErrorKind::NonceRequired)?;
+            let next = accepted.is_stale.then(|| nonces.current(now));
+            return Ok((accepted.until.plus(self.ahead), next));
+        }
+        let until = made.plus(self.max_age);
+        if now > until {
+            return Err(ProofErrorKind::TooOld);
+        }
+        if made > now.plus(self.ahead) {
+            return Err(ProofErrorKind::MadeInFuture);
+        }
+        Ok((until.plus(self.ahead), None))
+    }
+}
+
+impl From<ProofErrorKind> for Unproved {
+    fn from(kind: ProofErrorKind) -> Self {
+        Self::Proof(kind)
+    }
+}
+
+const LONGEST_JTI: usize = 256;
+
+fn only_proof(headers: &HeaderMap) -> Result<&str, ProofErrorKind> {
+    let mut values = headers.get_all("dpop").iter();
+    match (values.next(), values.next()) {
+        (None, _) => Err(ProofErrorKind::Missing),
+        (Some(value), None) => value.to_str().map_err(|_| ProofErrorKind::Malformed),
+        (Some(_), Some(_)) => Err(ProofErrorKind::Repeated),
+    }
+}
+
+fn check_token(claims: &ProofClaims, token: &str) -> Result<(), ProofErrorKind> {
+    let ath = claims.ath.as_deref().ok_or(ProofErrorKind::MissingClaim)?;
+    let expected = Thumbprint::of(token.as_bytes()).to_string();
+    verify_slices_are_equal(ath.as_bytes(), expected.as_bytes())
+        .map_err(|_| ProofErrorKind::WrongToken)
+}
