@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const SERVER: &[&str] = &[
     "clock",
     "json",
+    "metrics",
     "scope",
     "claims",
     "revocation",

@@ -60,6 +60,7 @@
 //! | `issue` | the issuing half, with sessions in memory |
 //! | `jwks` | `RemoteKeys`: an issuer's keys over HTTP, kept fresh; discovery |
 //! | `sqlite` | sessions in a SQLite file; includes `issue` |
+//! | `metrics` | counters and timings for the recorder of your choice |
 //! | `test-util` | a settable clock, and the laws of session stores as tests |
 //! | `full` | all of them |
 //!
@@ -74,6 +75,7 @@ pub mod endpoint;
 pub mod issue;
 mod json;
 pub mod keys;
+mod metrics;
 pub mod protect;
 #[cfg(feature = "issue")]
 pub mod refresh_token;

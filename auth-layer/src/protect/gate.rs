@@ -12,6 +12,7 @@ use super::proof::{Freshness, PendingReplay, ProofErrorKind};
 use super::refusals::Refusals;
 use super::{Rejection, TokenSource};
 use crate::claims::Claims;
+use crate::metrics;
 use crate::verify::VerifyError;
 
 /// The rules of an [`AuthLayer`](super::AuthLayer): who has to show a token, and what happens then.
@@ -57,6 +58,7 @@ pub(super) struct Held<C> {
 impl Gate {
     pub(super) fn approach<'a, B>(&self, request: &'a Request<B>) -> Approach<'a> {
         if self.bypass_cors_preflight && is_cors_preflight(request) {
+            metrics::request("preflight");
             return Approach::Pass;
         }
         match self.credential(request.headers()) {
@@ -66,7 +68,10 @@ impl Gate {
                 }
                 _ => Approach::Verify(token.text),
             },
-            Credential::None if self.optional => Approach::Pass,
+            Credential::None if self.optional => {
+                metrics::request("anonymous");
+                Approach::Pass
+            }
             Credential::None => Approach::Refuse(Rejection::NoCredential),
             Credential::Invalid => Approach::Refuse(Rejection::InvalidRequest),
         }
@@ -157,6 +162,7 @@ impl Gate {
             request.extensions.insert(self.refusals.to(scheme));
         }
         claims.insert_into(&mut request.extensions);
+        metrics::request("accepted");
         Granted { nonce }
     }
 }

@@ -6,6 +6,7 @@ use http::{HeaderMap, Response};
 
 use super::challenge::{Challenge, Scheme};
 use super::{Rejection, grpc};
+use crate::metrics;
 
 /// Gives HTTP refusals another shape; a closure will do.
 ///
@@ -58,6 +59,7 @@ impl RefusalsTo {
     /// The refusal of a request with these headers, and a word about it in the log.
     pub(super) fn refuse(&self, rejection: &Rejection, headers: &HeaderMap) -> Response<Bytes> {
         let (label, reason) = (rejection.label(), rejection.description());
+        metrics::request(label);
         tracing::debug!(rejection = label, reason, "request refused");
         if let Some(content_type) = grpc::content_type(headers) {
             return rejection.to_grpc(content_type);

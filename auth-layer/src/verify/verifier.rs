@@ -10,6 +10,7 @@ use super::{Verification, VerifierBuilder, Verify, VerifyError, VerifyErrorKind}
 use crate::claims::{Claims, NoCustomClaims};
 use crate::clock::Clock;
 use crate::keys::{KeySet, Refetch, SignatureCheck};
+use crate::metrics::Stopwatch;
 use crate::revocation::Revocations;
 
 /// Verifies access tokens: signature, type, issuer, audience, times and revocation. Clones share
@@ -67,9 +68,17 @@ impl<C: DeserializeOwned> Shared<C> {
     }
 
     fn check(&self, token: &str) -> Result<Claims<C>, Refusal> {
+        let stopwatch = Stopwatch::start();
         if let Some(answer) = self.recall(token) {
+            stopwatch.stop(true);
             return answer.map_err(Into::into);
         }
+        let answer = self.check_anew(token);
+        stopwatch.stop(false);
+        answer
+    }
+
+    fn check_anew(&self, token: &str) -> Result<Claims<C>, Refusal> {
         // Before the signature is checked: should the keys change meanwhile, it is not remembered.
         let generation = self.keys.generation();
         let claims = self.check_signature(token)?;

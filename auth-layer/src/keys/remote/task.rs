@@ -9,6 +9,7 @@ use super::origin::{Fetched, Origin};
 use super::schedule::Schedule;
 use super::{RemoteKeysError, RemoteKeysErrorKind};
 use crate::keys::{KeySet, SkippedKey};
+use crate::metrics;
 
 /// What the task that fetches and those who wait for it share.
 #[derive(Debug)]
@@ -183,12 +184,17 @@ fn log(origin: &Origin, result: &Result<Fetched, RemoteKeysError>) {
     let place = origin.place();
     match result {
         Err(error) => {
+            metrics::keys_fetched("failed");
             tracing::warn!(%place, error = error.chain(), "keys were not fetched");
         }
-        Ok(Fetched { document: None, .. }) => tracing::debug!(%place, "the keys are unchanged"),
+        Ok(Fetched { document: None, .. }) => {
+            metrics::keys_fetched("unchanged");
+            tracing::debug!(%place, "the keys are unchanged");
+        }
         Ok(Fetched {
             document: Some(it), ..
         }) => {
+            metrics::keys_fetched("new");
             let (used, skipped) = (it.used, it.skipped.len());
             tracing::info!(%place, used, skipped, "the keys are new");
         }

@@ -1,0 +1,61 @@
+//! What is counted and timed, for whatever recorder the program installs (feature `metrics`).
+//!
+//! | name | labels | |
+//! | --- | --- | --- |
+//! | `auth_layer_requests_total` | `outcome` | `accepted`, `anonymous`, `preflight`, or the [label](crate::protect::Rejection::label) of a refusal; a request refused further in counts twice |
+//! | `auth_layer_verify_seconds` | `cached` | how long a token took, remembered or not; waits for keys are left out |
+//! | `auth_layer_jwks_refresh_total` | `outcome` | fetches of keys: `new`, `unchanged`, `failed` |
+
+#[cfg(feature = "metrics")]
+use std::time::Instant;
+
+/// A request, and what the layer made of it.
+pub(crate) fn request(outcome: &'static str) {
+    #[cfg(feature = "metrics")]
+    metrics::counter!("auth_layer_requests_total", "outcome" => outcome).increment(1);
+    #[cfg(not(feature = "metrics"))]
+    let _ = outcome;
+}
+
+/// A fetch of keys.
+#[cfg(feature = "jwks")]
+pub(crate) fn keys_fetched(outcome: &'static str) {
+    #[cfg(feature = "metrics")]
+    metrics::counter!("auth_layer_jwks_refresh_total", "outcome" => outcome).increment(1);
+    #[cfg(not(feature = "metrics"))]
+    let _ = outcome;
+}
+
+/// A verification under way.
+pub(crate) struct Stopwatch {
+    #[cfg(feature = "metrics")]
+    begin: Instant,
+}
+
+impl Stopwatch {
+    #[cfg_attr(
+        feature = "metrics",
+        expect(
+            clippy::disallowed_methods,
+            reason = "what is measured is this very machine"
+        )
+    )]
+    pub(crate) fn start() -> Self {
+        Self {
+            #[cfg(feature = "metrics")]
+            begin: Instant::now(),
+        }
+    }
+
+    /// Notes how long it took.
+    pub(crate) fn stop(self, is_cached: bool) {
+        #[cfg(feature = "metrics")]
+        {
+            let cached = if is_cached { "true" } else { "false" };
+            metrics::histogram!("auth_layer_verify_seconds", "cached" => cached)
+                .record(self.begin.elapsed().as_secs_f64());
+        }
+        #[cfg(not(feature = "metrics"))]
+        let _ = is_cached;
+    }
+}
