@@ -5,6 +5,8 @@ mod jwks_kit;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use auth_layer::keys::RemoteKeys;
 use auth_layer::keys::remote::RemoteKeysErrorKind as Kind;
@@ -81,9 +83,14 @@ async fn an_issuer_is_discovered_over_http() {
 #[tokio::test]
 async fn a_body_of_ten_megabytes_is_not_read_to_its_end() {
     let sized = async || " ".repeat(10_000_000);
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counter = sent.clone();
     let endless = async || {
         let chunk = Bytes::from_static(&[b' '; 8_192]);
-        Body::from_stream(stream::repeat(Ok::<_, Infallible>(chunk)))
+        Body::from_stream(stream::repeat_with(move || {
+            counter.fetch_add(chunk.len(), Ordering::Relaxed);
+            Ok::<_, Infallible>(chunk.clone())
+        }))
     };
     let app = Router::new()
         .route("/sized", get(sized))
@@ -93,6 +100,8 @@ async fn a_body_of_ten_megabytes_is_not_read_to_its_end() {
         let keys = RemoteKeys::new(format!("http://{address}/{path}"));
         assert_eq!(kind(&keys).await, Kind::TooLarge, "{path}");
     }
+    // What the sockets hold may have been sent.
+    assert!(sent.load(Ordering::Relaxed) < 50_000_000);
 }
 
 /// V3.

@@ -223,6 +223,23 @@ fn a_runtime_that_ends_hands_over_to_the_next() {
 }
 
 #[test]
+fn keys_whose_runtime_ended_are_kept_fresh_on_the_next() {
+    let key = Key::new(1);
+    let server = KeyServer::with(&[key.jwk("k")]);
+    let keys = server.keys();
+    let verifier = verifier(&keys);
+    runtime().block_on(async { keys.ready().await.unwrap() });
+    runtime().block_on(async {
+        for (after, fetches) in [(1, 1), (3_600, 2)] {
+            pass(after).await;
+            assert_eq!(at_once(&verifier, &key.token("k")), Some(Ok(())));
+            pass(1).await;
+            assert_eq!(server.fetches(), fetches);
+        }
+    });
+}
+
+#[test]
 fn a_runtime_that_ends_during_a_fetch_leaves_nobody_waiting() {
     let key = Key::new(1);
     let server = KeyServer::with(&[key.jwk("k")]);

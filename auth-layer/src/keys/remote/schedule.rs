@@ -84,13 +84,10 @@ impl Schedule {
         self.due = now + backoff.min(LONGEST_BACKOFF).mul_f64(0.5 + 0.5 * chance);
     }
 
-    /// The fetch, if there is one, came to nothing: its task is gone.
-    pub(super) fn abandon(&mut self, now: Instant) {
-        if self.is_fetching || self.is_wanted {
-            self.due = now;
-        }
+    /// The fetch, if there is one, came to nothing: its task is gone. It is still wanted.
+    pub(super) fn abandon(&mut self) {
+        self.is_wanted |= self.is_fetching;
         self.is_fetching = false;
-        self.is_wanted = false;
     }
 
     /// Whether the keys are too old and must go; they are gone then.

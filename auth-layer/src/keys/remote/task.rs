@@ -155,7 +155,7 @@ impl Drop for Running {
                 state.schedule.fail(1.0, now);
                 state.last_error = Some(RemoteKeysErrorKind::Panicked.into());
             } else {
-                state.schedule.abandon(now);
+                state.schedule.abandon();
             }
         });
         self.0.is_running.store(false, Ordering::Release);

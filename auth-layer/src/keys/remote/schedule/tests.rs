@@ -139,14 +139,17 @@ fn before_the_first_fetch_everybody_waits_for_it() {
 }
 
 #[test]
-fn a_fetch_that_came_to_nothing_is_due_again() {
+fn a_fetch_that_came_to_nothing_is_still_wanted() {
     let mut case = Case::fetched();
-    case.schedule.start(case.at(2_700));
-    case.schedule.abandon(case.at(2_701));
+    let now = case.at(60);
+    assert_eq!(case.schedule.miss(1, now), Some(2));
+    case.schedule.start(now);
+    case.schedule.abandon();
     assert_eq!(case.schedule.finished(), 2);
-    assert_eq!(case.schedule.start(case.at(2_701)), Some(Cause::Time));
+    assert_eq!(case.schedule.miss(1, now), Some(3), "it was not looked for");
+    assert_eq!(case.schedule.start(now), Some(Cause::Miss));
     let mut idle = Case::fetched();
-    idle.schedule.abandon(idle.at(1));
+    idle.schedule.abandon();
     assert_eq!(
         idle.schedule.start(idle.at(1)),
         None,
