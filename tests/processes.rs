@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use support::{Server, run};
 use tempfile::TempDir;
 use tokio::time::Instant;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 /// An `auth_server` with 2-second access tokens and its sessions in a file.
 struct Setting {
@@ -213,6 +215,47 @@ impl LayeredClient {
                 Err(_) => faults += 1,
             }
         }
+    }
+}
+
+/// V3, between processes.
+#[tokio::test]
+async fn a_server_elsewhere_verifies_with_the_keys_that_the_issuer_publishes() {
+    let setting = Setting::new();
+    let issuer = setting.server.url("");
+    let tokens = setting.sign_in("alice", "wonderland").await;
+    let token = tokens["access_token"].as_str().unwrap();
+    let keys = setting.server.url("/.well-known/jwks.json");
+    let url = ["--jwks-url", &keys, "--issuer", &issuer];
+    let discovery = ["--discover", issuer.as_str()];
+    for source in [url.as_slice(), &discovery] {
+        let common = ["--addr", "127.0.0.1:0", "--audience", "https://api.example"];
+        let args = [common.as_slice(), source].concat();
+        let api = Server::start("resource_server", &args);
+        let call = reqwest::Client::new().get(api.url("/api"));
+        assert_eq!(
+            call.try_clone().unwrap().send().await.unwrap().status(),
+            401
+        );
+        let answer = call.bearer_auth(token).send().await.unwrap();
+        assert_eq!(answer.text().await.unwrap(), r#"{"sub":"alice"}"#);
+
+        let grpc = Server::start("grpc_server", &args);
+        let channel = tonic::transport::Channel::from_shared(grpc.url("")).unwrap();
+        let mut health = HealthClient::new(channel.connect().await.unwrap());
+        let refused = health
+            .check(HealthCheckRequest::default())
+            .await
+            .unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::Unauthenticated);
+        let mut request = tonic::Request::new(HealthCheckRequest::default());
+        let bearer = format!("Bearer {token}").parse().unwrap();
+        request.metadata_mut().insert("authorization", bearer);
+        assert_eq!(
+            health.check(request).await.unwrap().into_inner().status,
+            1,
+            "SERVING"
+        );
     }
 }
 
