@@ -5,7 +5,7 @@ mod thumbprint;
 
 use std::any::TypeId;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::de::{DeserializeOwned, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -103,9 +103,10 @@ impl<C> Claims<C> {
 
     /// These claims without yours, for code that does not know their type.
     pub fn registered(&self) -> Claims {
+        static NONE: LazyLock<Arc<NoCustomClaims>> = LazyLock::new(Arc::default);
         Claims {
             registered: self.registered.clone(),
-            custom: Arc::new(NoCustomClaims),
+            custom: NONE.clone(),
         }
     }
 

@@ -12,10 +12,18 @@ use std::time::Instant;
 /// A request, and what the layer made of it.
 pub(crate) fn request(outcome: &'static str) {
     #[cfg(feature = "metrics")]
-    metrics::counter!("auth_layer_requests_total", "outcome" => outcome).increment(1);
+    match outcome {
+        // Spelled out, so that the usual case allocates nothing.
+        ACCEPTED => metrics::counter!("auth_layer_requests_total", "outcome" => "accepted"),
+        _ => metrics::counter!("auth_layer_requests_total", "outcome" => outcome),
+    }
+    .increment(1);
     #[cfg(not(feature = "metrics"))]
     let _ = outcome;
 }
+
+/// The outcome of a request that is let in with its claims.
+pub(crate) const ACCEPTED: &str = "accepted";
 
 /// A fetch of keys.
 #[cfg(feature = "jwks")]
@@ -50,11 +58,11 @@ impl Stopwatch {
     /// Notes how long it took.
     pub(crate) fn stop(self, is_cached: bool) {
         #[cfg(feature = "metrics")]
-        {
-            let cached = if is_cached { "true" } else { "false" };
-            metrics::histogram!("auth_layer_verify_seconds", "cached" => cached)
-                .record(self.begin.elapsed().as_secs_f64());
+        match is_cached {
+            true => metrics::histogram!("auth_layer_verify_seconds", "cached" => "true"),
+            false => metrics::histogram!("auth_layer_verify_seconds", "cached" => "false"),
         }
+        .record(self.begin.elapsed().as_secs_f64());
         #[cfg(not(feature = "metrics"))]
         let _ = is_cached;
     }

@@ -162,7 +162,7 @@ impl Gate {
             request.extensions.insert(self.refusals.to(scheme));
         }
         claims.insert_into(&mut request.extensions);
-        metrics::request("accepted");
+        metrics::request(metrics::ACCEPTED);
         Granted { nonce }
     }
 }
