@@ -3,12 +3,11 @@
 //! The README is here so that its programs are compiled:
 #![doc = include_str!("../README.md")]
 
-mod token_file;
-
-pub use token_file::TokenFile;
-
 use std::error::Error;
+use std::path::Path;
 use std::process::ExitCode;
+
+use refresh_client_layer::{FileStore, TokenStore as _};
 
 /// Ends the program: an error is a sentence on standard error and exit code 1.
 pub fn report(result: Result<(), Box<dyn Error>>) -> ExitCode {
@@ -23,6 +22,20 @@ pub fn report(result: Result<(), Box<dyn Error>>) -> ExitCode {
     }
     eprintln!();
     ExitCode::FAILURE
+}
+
+/// The tokens in the file at `path`: an answer of a log-in, or what was stored before.
+///
+/// # Errors
+/// A sentence when the file is missing, cannot be read or is damaged; it is left as it is.
+pub async fn signed_in(path: &Path) -> Result<FileStore, Box<dyn Error>> {
+    let store = FileStore::new(path);
+    let kept = store.load().await;
+    if kept.map_err(|error| -> Box<dyn Error> { error })?.is_none() {
+        let path = path.display();
+        return Err(format!("{path} does not exist: sign in and save the answer there").into());
+    }
+    Ok(store)
 }
 
 /// Ends when the process is asked to stop, by SIGTERM or Ctrl-C.
