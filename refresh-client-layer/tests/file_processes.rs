@@ -117,6 +117,7 @@ impl Setting {
             .args(["child_that_sends", "--exact", "--ignored", "--nocapture"])
             .env(CHILDS_FILE, folder.join("tokens.json"))
             .env(CHILDS_SITE, self.site.url(""))
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -213,8 +214,9 @@ fn child_that_sends() {
                 }
                 Err(_) => {
                     eprintln!("unavailable");
-                    // To be killed now; nobody waits here for longer than the test runs.
-                    std::future::pending::<()>().await;
+                    // To be killed now, unless the parent has nothing more to say.
+                    std::io::read_to_string(std::io::stdin()).unwrap();
+                    panic!("nobody killed this child");
                 }
             }
         }
