@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::{Parser, ValueEnum};
-use examples::TokenFile;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
@@ -73,7 +72,7 @@ async fn main() -> ExitCode {
 
 async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let http: Http = Client::builder(TokioExecutor::new()).build_http();
-    let session = sign_in(&options, http.clone())?;
+    let session = sign_in(&options, http.clone()).await?;
     let mut events = session.events();
     let api = RefreshLayer::new(session).layer(http);
 
@@ -92,7 +91,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn sign_in(options: &Options, http: Http) -> Result<TokenManager, Box<dyn Error>> {
+async fn sign_in(options: &Options, http: Http) -> Result<TokenManager, Box<dyn Error>> {
     let refresher = match options.grant {
         Grant::Json => HttpRefresher::json(&options.refresh, http),
         Grant::Oauth2 => HttpRefresher::oauth2(&options.refresh, http),
@@ -101,7 +100,7 @@ fn sign_in(options: &Options, http: Http) -> Result<TokenManager, Box<dyn Error>
         Some(id) => refresher.client_id(id),
         None => refresher,
     };
-    let store = TokenFile::open(&options.tokens)?;
+    let store = examples::signed_in(&options.tokens).await?;
     Ok(TokenManager::builder(refresher)
         .store(store)
         .origin(&options.api)

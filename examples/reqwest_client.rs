@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use examples::TokenFile;
 use refresh_client_layer::reqwest::ReqwestService;
 use refresh_client_layer::{AuthClient, HttpRefresher, TokenManager};
 
@@ -37,7 +36,7 @@ async fn main() -> ExitCode {
 async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let refresh = ReqwestService::new(reqwest::Client::builder())?;
     let session = TokenManager::builder(HttpRefresher::json(&options.refresh, refresh))
-        .store(TokenFile::open(&options.tokens)?)
+        .store(examples::signed_in(&options.tokens).await?)
         .origin(&options.api)
         .build()?;
     let api = AuthClient::new(reqwest::Client::new(), session);

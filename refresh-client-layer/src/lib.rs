@@ -45,7 +45,7 @@
 //! | wrap `reqwest` | [`AuthClient`] |
 //! | get a token without the layer, sign in and out, hear of events | [`TokenManager`] |
 //! | refresh over HTTP, or in my own way | [`HttpRefresher`], [`Refresher`] |
-//! | keep the session when the program ends | [`TokenStore`] |
+//! | keep the session when the program ends | [`FileStore`], [`TokenStore`] |
 //! | retry a body type of mine | [`replay::Replay`] |
 //!
 //! # Features
@@ -53,13 +53,14 @@
 //! | feature | adds |
 //! | --- | --- |
 //! | `http` | [`HttpRefresher`]: JSON or OAuth 2.0 over any Tower HTTP service |
+//! | `file` | [`FileStore`]: the session in a file, also for several processes |
 //! | `reqwest` | [`AuthClient`] and the layer over `reqwest::Client`; includes `http` |
 //! | `full` | all of them |
 //!
 //! None is on by default. Refreshes run in tasks on a Tokio runtime with time enabled.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
-    not(all(feature = "http", feature = "reqwest")),
+    not(all(feature = "file", feature = "http", feature = "reqwest")),
     expect(
         rustdoc::broken_intra_doc_links,
         reason = "the front page names everything"
@@ -100,6 +101,9 @@ pub use crate::refresh::{RefreshError, RefreshErrorKind, RefreshRequest, Refresh
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 pub use crate::reqwest::AuthClient;
 pub use crate::service::{RefreshService, SkipAuth};
+#[cfg(feature = "file")]
+#[cfg_attr(docsrs, doc(cfg(feature = "file")))]
+pub use crate::store::{FileStore, FileStoreError, FileStoreErrorKind};
 pub use crate::store::{MemoryStore, StoreError, StoredTokens, TokenStore};
 pub use crate::tokens::{
     AccessToken, IdempotencyKey, InvalidTokens, InvalidTokensKind, RefreshToken, TokenSet,

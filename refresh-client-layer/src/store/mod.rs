@@ -1,6 +1,8 @@
 //! Where the session lives while the program does not run.
 
 mod erased;
+#[cfg(feature = "file")]
+mod file;
 mod memory;
 mod record;
 
@@ -10,6 +12,9 @@ use std::future::Future;
 use crate::tokens::{IdempotencyKey, TokenSet};
 
 pub(crate) use self::erased::{AnyStore, StoreFault};
+#[cfg(feature = "file")]
+#[cfg_attr(docsrs, doc(cfg(feature = "file")))]
+pub use self::file::{FileStore, FileStoreError, FileStoreErrorKind};
 pub use self::memory::MemoryStore;
 pub use self::record::StoredTokens;
 

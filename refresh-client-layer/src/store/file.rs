@@ -1,0 +1,155 @@
+mod disk;
+mod error;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use self::disk::{Disk, Locked};
+pub use self::error::{FileStoreError, FileStoreErrorKind};
+use super::{StoreError, StoredTokens, TokenStore};
+use crate::tokens::{IdempotencyKey, TokenSet};
+
+/// Keeps the session in a file that only its owner can read (mode 0600), also for several processes.
+///
+/// ```
+/// use refresh_client_layer::{FileStore, TokenManager, TokenSet};
+/// # use refresh_client_layer::{RefreshError, RefreshRequest};
+/// # async fn refresher(_: RefreshRequest) -> Result<TokenSet, RefreshError> {
+/// #     Ok(TokenSet::new("access-2", "refresh-2"))
+/// # }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("tokens.json");
+/// let session = TokenManager::builder(refresher)
+///     .origin("https://api.example")
+///     .store(FileStore::new(path))
+///     .build()?;
+/// # let tokens = TokenSet::new("access", "refresh");
+/// session.sign_in(tokens); // after a log-in; the next start finds them in the file
+/// assert!(session.flush().await);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # The file
+///
+/// It holds what [`StoredTokens::to_json`] writes, or the plain answer of a log-in that somebody put
+/// there. The folder has to exist. Each write goes to `<file>.new`, is made durable and takes the
+/// file's place: a crash at any moment leaves the old tokens or the new ones. Symbolic links are
+/// refused, not followed, at all three names; those on the way to the folder are the system's
+/// business. Outside Unix there are no modes: who may read the folder may read the tokens.
+///
+/// A damaged file is left as it is, for somebody to look at. Until it is restored, or removed to sign
+/// in anew, every method fails and says so; the log repeats it, because a manager reports no more
+/// than [`Event::StoreFailed`](crate::Event::StoreFailed).
+///
+/// # Several processes
+///
+/// Each change is made under an advisory lock on `<file>.lock`, which stays there, empty. The lock of
+/// a process that died is free; a process that is stopped while it holds it makes the others fail
+/// after 5 seconds and try again later.
+///
+/// The processes adopt each other's tokens. If two of them refresh at the same moment they send the
+/// same token *and* the same idempotency key, which is one refresh to a server that heeds the key. The
+/// lock is not held while the server answers; so with
+/// [`plain_server`](crate::TokenManagerBuilder::plain_server), where there is no key, let one process
+/// alone refresh.
+///
+/// The work is done by Tokio's blocking threads, or right away outside a runtime.
+#[derive(Clone)]
+pub struct FileStore {
+    disk: Arc<Disk>,
+}
+
+impl FileStore {
+    /// A store in the file at `path`, which need not exist yet. Nothing is touched until it is used.
+    ///
+    /// A relative path is resolved now, whatever becomes of the working directory later.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let path = std::path::absolute(&path).unwrap_or(path);
+        Self {
+            disk: Arc::new(Disk::new(path)),
+        }
+    }
+
+    /// Does `work` under the lock, where it may block.
+    async fn locked<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Locked<'_>) -> Result<T, FileStoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.blocking(move |disk| work(&disk.lock()?)).await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Disk) -> Result<T, FileStoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let disk = self.disk.clone();
+        let result = match Handle::try_current() {
+            Ok(runtime) => runtime.spawn_blocking(move || work(&disk)).await?,
+            Err(_) => work(&disk),
+        };
+        result.map_err(|error| {
+            tracing::error!(%error, "the token file cannot be used");
+            error.into()
+        })
+    }
+}
+
+impl TokenStore for FileStore {
+    /// Without the lock: whoever writes replaces the whole file at once.
+    async fn load(&self) -> Result<Option<StoredTokens>, StoreError> {
+        self.blocking(Disk::read).await
+    }
+
+    async fn save(&self, tokens: &TokenSet) -> Result<bool, StoreError> {
+        let record = StoredTokens::new(tokens.clone());
+        let generation = tokens.generation();
+        self.locked(move |disk| {
+            let kept = disk.read()?;
+            let is_newer = kept.is_none_or(|kept| kept.is_older_than(generation));
+            if is_newer {
+                disk.write(&record)?;
+            }
+            Ok(is_newer)
+        })
+        .await
+    }
+
+    async fn begin(
+        &self,
+        generation: u64,
+        key: IdempotencyKey,
+    ) -> Result<Option<StoredTokens>, StoreError> {
+        self.locked(move |disk| {
+            let mut kept = disk.read()?;
+            if let Some(kept) = &mut kept
+                && kept.begin(generation, key)
+            {
+                disk.write(kept)?;
+            }
+            Ok(kept)
+        })
+        .await
+    }
+
+    async fn clear(&self, up_to: u64) -> Result<(), StoreError> {
+        self.locked(move |disk| match disk.read()? {
+            Some(kept) if !kept.is_newer_than(up_to) => disk.remove(),
+            _ => Ok(()),
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for FileStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FileStore").field(&self.disk.path()).finish()
+    }
+}
