@@ -23,7 +23,7 @@ struct Shared {
 }
 
 impl MemoryReplays {
-    /// A store of at most 500,000 proofs, some 60 MiB, of which one key may have 20,000: about 7,500
+    /// A store of at most 500,000 proofs, some tens of MiB, of which one key may have 20,000: about 7,500
     /// and 300 requests a second.
     pub fn new() -> Self {
         Self::bounded(500_000, 20_000)
