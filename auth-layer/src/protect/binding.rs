@@ -104,3 +104,36 @@ impl fmt::Debug for Bindings {
 
 /// Nobody here checks what the token is bound to.
 const UNCHECKED: Rejection = Rejection::InvalidToken(VerifyErrorKind::ProofRequired);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claims::Claims;
+
+    /// Whatever the verifier let through.
+    #[test]
+    fn what_is_not_understood_is_refused_even_with_each_check_passed() {
+        let certificate = Thumbprint::of_certificate(b"der");
+        let bindings = Bindings {
+            dpop: None,
+            certificates: Some(Arc::new(move |_: &Parts| Some(certificate))),
+            required: true,
+        };
+        let (request, ()) = http::Request::new(()).into_parts();
+        let token = Token {
+            text: "",
+            scheme: Scheme::Bearer,
+        };
+        let verdict = |cnf: &str| {
+            let claims = format!(r#"{{"cnf":{cnf}}}"#);
+            let claims: Claims = Claims::read(claims.as_bytes()).unwrap();
+            let proved = bindings.check(claims.confirmation(), token, &request);
+            proved.map(|it| it.is_none())
+        };
+        let good = format!(r#""x5t#S256":"{certificate}""#);
+        assert_eq!(verdict(&format!("{{{good}}}")), Ok(true));
+        for cnf in ["{}", r#"{"kid":"1"}"#, &format!(r#"{{{good},"kid":"1"}}"#)] {
+            assert_eq!(verdict(cnf), Err(UNCHECKED), "{cnf}");
+        }
+    }
+}

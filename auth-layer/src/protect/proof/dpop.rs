@@ -62,8 +62,9 @@ impl Dpop {
 
     /// Takes scheme and host from the headers of so many proxies, which each request has passed and
     /// which each have added themselves to them: what counts is what the outermost of them wrote.
-    /// Proxies that replace these headers instead count as one, all of them together. Requests
-    /// without such headers are refused. Zero trusts none.
+    /// Proxies that replace these headers instead count as one, all of them together. A proxy that
+    /// writes no host is taken to leave `Host` as it was; requests without the scheme, or of fewer
+    /// proxies, are refused. Zero trusts none.
     ///
     /// Wrong if clients can reach the service past the proxies, or if the proxies let a header pass
     /// that they do not write themselves.

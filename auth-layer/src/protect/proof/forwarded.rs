@@ -28,8 +28,8 @@ impl ProxyHeaders {
             Self::Forwarded => {
                 let element = from_right(headers, "forwarded", proxies)?;
                 Some(Forwarded {
-                    proto: parameter(element, "proto")?,
-                    host: parameter(element, "host"),
+                    proto: parameter(element, "proto")??,
+                    host: parameter(element, "host")?,
                 })
             }
             Self::XForwarded => {
@@ -57,13 +57,15 @@ fn from_right<'a>(headers: &'a HeaderMap, name: &str, nth: usize) -> Option<&'a 
     elements.get(at).copied()
 }
 
-/// The value of a `name=value` pair (RFC 7239 s4); none too if it occurs twice.
-fn parameter<'a>(element: &'a str, name: &str) -> Option<Cow<'a, str>> {
+/// The value of a `name=value` pair, if there is one (RFC 7239 s4); none at all if it is malformed or
+/// occurs twice.
+fn parameter<'a>(element: &'a str, name: &str) -> Option<Option<Cow<'a, str>>> {
     let pairs = split(element, ';').filter_map(|it| it.trim().split_once('='));
     let mut values = pairs.filter(|(it, _)| it.eq_ignore_ascii_case(name));
     match (values.next(), values.next()) {
-        (Some((_, value)), None) => unquote(value),
-        _ => None,
+        (None, _) => Some(None),
+        (Some((_, value)), None) => unquote(value).map(Some),
+        (Some(_), Some(_)) => None,
     }
 }
 

@@ -23,9 +23,10 @@ struct Shared {
 }
 
 impl MemoryReplays {
-    /// A store of at most 500,000 proofs, about 60 MiB, of which one key may have 5,000.
+    /// A store of at most 500,000 proofs, some tens of MiB, of which one key may have 20,000: about 7,500
+    /// and 300 requests a second.
     pub fn new() -> Self {
-        Self::bounded(500_000, 5_000)
+        Self::bounded(500_000, 20_000)
     }
 
     /// A store of at most `proofs`, of which one key may have `per_key`. Some 65 s of proofs have to

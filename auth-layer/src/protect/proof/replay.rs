@@ -48,7 +48,8 @@ pub struct ProofUse {
 }
 
 impl ProofUse {
-    pub(super) fn new(key: Thumbprint, jti: &str, now: Timestamp, until: Timestamp) -> Self {
+    /// The use of the proof `jti` that `key` signed; the layer makes them, and so do tests of stores.
+    pub fn new(key: Thumbprint, jti: &str, now: Timestamp, until: Timestamp) -> Self {
         let mut context = digest::Context::new(&SHA256);
         context.update(key.as_bytes());
         context.update(jti.as_bytes());

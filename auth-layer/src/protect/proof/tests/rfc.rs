@@ -123,6 +123,7 @@ fn a_confirmation_is_understood_only_if_all_of_it_is() {
     }
     // The last character of the RFC's example has bits that belong to no byte (RFC 4648 s3.5).
     assert_eq!(understood(&format!("{{{certificate}}}")), Some(false));
+    assert_eq!(understood(&format!("{{{certificate},{key}}}")), Some(false));
     let canonical = certificate.replace("dg2", "dg0");
     assert_eq!(understood(&format!("{{{canonical},{key}}}")), Some(true));
 }
