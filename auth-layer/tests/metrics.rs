@@ -1,5 +1,4 @@
 //! What is counted.
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod support;
 

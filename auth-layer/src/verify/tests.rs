@@ -1,5 +1,6 @@
 mod claims;
 mod differential;
+mod rfc;
 mod vectors;
 
 use serde_json::{Value, json};
