@@ -433,7 +433,8 @@ async fn no_text_shows_a_token_a_proof_a_key_or_a_nonce() {
         .with_max_level(tracing::Level::TRACE)
         .with_writer(move || writer.clone())
         .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    // For all threads: what a thread without a subscriber meets first is silent for the others too.
+    tracing::subscriber::set_global_default(subscriber).unwrap();
 
     let setting = Setting::new();
     let replays = MemoryReplays::new();
