@@ -53,6 +53,8 @@ impl<'a> MakeWriter<'a> for Log {
 
 impl Log {
     fn start(&self) -> tracing::subscriber::DefaultGuard {
+        // What a thread without any subscriber meets first would be silent for the others too.
+        let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
             .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
