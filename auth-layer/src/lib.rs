@@ -59,6 +59,7 @@
 //! | `axum` | [`Claims`] as an extractor |
 //! | `issue` | the issuing half, with sessions in memory |
 //! | `postgres` | sessions in PostgreSQL; includes `issue` |
+//! | `redis` | sessions in Redis; includes `issue` |
 //! | `sqlite` | sessions in a SQLite file; includes `issue` |
 //! | `test-util` | a settable clock, and the laws of session stores as tests |
 //! | `full` | all of them |

@@ -30,3 +30,17 @@ fn server(variable: &str) -> String {
         panic!("{variable} is not set: run `tests/run test`, which starts the servers, or name one")
     })
 }
+
+/// R1 to R6.
+#[cfg(feature = "redis")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_redis_store_keeps_the_laws() {
+    // Another number than 0, which unit tests use at the same time.
+    let url = format!("{}/1", server("TEST_REDIS_URL"));
+    let client = redis::Client::open(url.as_str()).unwrap();
+    let mut raw = client.get_multiplexed_async_connection().await.unwrap();
+    let flushed = redis::cmd("FLUSHDB").query_async::<()>(&mut raw).await;
+    flushed.unwrap();
+    let store = auth_layer::store::RedisStore::connect(&url).await.unwrap();
+    conformance::all(store).await;
+}

@@ -12,6 +12,8 @@ mod error;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 pub mod rotation;
 mod session;
 #[cfg(feature = "sqlite")]
@@ -29,6 +31,8 @@ pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOpenError, PostgresOpenErrorKind, PostgresStore};
+#[cfg(feature = "redis")]
+pub use redis::{RedisOpenError, RedisOpenErrorKind, RedisStore};
 pub use rotation::{Chain, Dead, Outcome, Rotation};
 pub use session::{RevokedBy, Selection, Session};
 #[cfg(feature = "sqlite")]

@@ -83,6 +83,9 @@ impl Error for PostgresOpenError {
 
 /// Connections as this store likes them.
 pub(super) async fn connect(url: &str) -> Result<PgPool, PostgresOpenError> {
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(PostgresOpenErrorKind::InvalidUrl.into());
+    }
     let mut options: PgConnectOptions = url.parse()?;
     if options.get_application_name().is_none() {
         options = options.application_name("auth-layer");
