@@ -265,7 +265,9 @@ async fn a_thousand_rotations_are_one_row_and_no_index_entry() {
     let store = PostgresStore::from_pool(pool.clone()).await.unwrap();
     store.insert(session(0)).await.unwrap();
     for generation in 0..1_000 {
-        assert_outcome(store.rotate(keyed(0, generation)).await, Outcome::Advanced);
+        let mut rotation = keyed(0, generation);
+        rotation.now = NOW.plus(Duration::from_secs(generation));
+        assert_outcome(store.rotate(rotation).await, Outcome::Advanced);
     }
     raw_sql("SELECT pg_stat_force_next_flush()")
         .execute(&pool)
