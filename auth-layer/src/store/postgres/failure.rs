@@ -1,3 +1,4 @@
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,6 +98,13 @@ impl Failure {
 
     fn code(&self) -> &str {
         database(&self.error).map_or("", PgDatabaseError::code)
+    }
+}
+
+/// Without the server's details, which may name people.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
     }
 }
 

@@ -122,9 +122,8 @@ impl Carrier {
             let mut batches = vec![batch];
             while let Some(mut batch) = batches.pop() {
                 if let Err(failure) = self.attempt(&mut connection, &mut batch).await {
-                    let cause = tracing::field::display(failure.store_error());
                     let rotations = batch.rotations().count();
-                    tracing::warn!(target: "auth_layer::store", rotations, cause, ?failure, "rotations failed");
+                    tracing::warn!(target: "auth_layer::store", rotations, %failure, "rotations failed");
                     batches.extend(batch.after(&failure));
                 }
             }

@@ -148,7 +148,7 @@ async fn ask<'q>(
             Ok(rows) => return Ok(rows),
             Err(failure) => failure,
         };
-        tracing::warn!(target: "auth_layer::store", ?failure, "a statement failed");
+        tracing::warn!(target: "auth_layer::store", %failure, "a statement failed");
         let harmless = failure.is_known_to_have_done_nothing();
         let again = failure.is_conflict()
             || !lost && failure.is_worth_a_second_try() && (harmless || repeat == Repeat::Safe);
