@@ -59,6 +59,8 @@
 //! | `axum` | [`Claims`] as an extractor |
 //! | `issue` | the issuing half, with sessions in memory |
 //! | `jwks` | `RemoteKeys`: an issuer's keys over HTTP, kept fresh; discovery |
+//! | `postgres` | sessions in PostgreSQL; includes `issue` |
+//! | `redis` | sessions in Redis; includes `issue` |
 //! | `sqlite` | sessions in a SQLite file; includes `issue` |
 //! | `metrics` | counters and timings for the recorder of your choice |
 //! | `test-util` | a settable clock, and the laws of session stores as tests |

@@ -5,11 +5,12 @@ mod login;
 mod options;
 
 use std::error::Error;
+use std::path::Path;
 use std::process::ExitCode;
 
 use auth_layer::endpoint::TokenEndpoints;
 use auth_layer::issue::TokenIssuer;
-use auth_layer::store::{MemoryStore, SqliteStore};
+use auth_layer::store::{MemoryStore, PostgresStore, RedisStore, SqliteStore};
 use auth_layer::{AuthLayer, Claims};
 use axum::body::Bytes;
 use axum::routing::{get, post};
@@ -53,6 +54,18 @@ async fn issuer(options: &Options, base_url: &str) -> Result<TokenIssuer, Box<dy
         Store::Sqlite(path) => {
             let store = SqliteStore::open(path).await?;
             let keys = Keys::open_or_create(&options.keys_file(path), options.alg)?;
+            TokenIssuer::builder(keys.signing, keys.refresh, store)
+        }
+        Store::Postgres(url) => {
+            let store = PostgresStore::connect(url).await?;
+            let keys =
+                Keys::open_or_create(&options.keys_file(Path::new("auth_server")), options.alg)?;
+            TokenIssuer::builder(keys.signing, keys.refresh, store)
+        }
+        Store::Redis(url) => {
+            let store = RedisStore::connect(url).await?;
+            let keys =
+                Keys::open_or_create(&options.keys_file(Path::new("auth_server")), options.alg)?;
             TokenIssuer::builder(keys.signing, keys.refresh, store)
         }
     };

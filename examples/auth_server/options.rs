@@ -12,11 +12,12 @@ pub(crate) struct Options {
     /// Where to listen; port 0 picks one.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub(crate) addr: SocketAddr,
-    /// Where sessions live: `memory` or `sqlite:PATH`.
+    /// Where sessions live: `memory`, `sqlite:PATH`, `postgres://...` or `redis://...`.
     #[arg(long, default_value = "memory")]
     pub(crate) store: Store,
     /// The file of the signing key and the refresh secret, made if it is missing. Default: beside
-    /// the SQLite file. Not for `memory`: there keys and sessions die with the process.
+    /// the SQLite file, or `auth_server.keys`. Not for `memory`: there keys and sessions die with
+    /// the process.
     #[arg(long, value_name = "FILE")]
     pub(crate) keys: Option<PathBuf>,
     /// The `iss` of its tokens. Default: its own URL.
@@ -46,6 +47,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// The default is beside `store`.
     pub(crate) fn keys_file(&self, store: &Path) -> PathBuf {
         self.keys
             .clone()
@@ -57,6 +59,9 @@ impl Options {
 pub(crate) enum Store {
     Memory,
     Sqlite(PathBuf),
+    /// Its URL, which may have a password.
+    Postgres(String),
+    Redis(String),
 }
 
 impl FromStr for Store {
@@ -66,7 +71,11 @@ impl FromStr for Store {
         match text.split_once(':') {
             None if text == "memory" => Ok(Self::Memory),
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
-            _ => Err("give `memory` or `sqlite:PATH`".to_owned()),
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(text.to_owned())),
+            Some(("redis" | "rediss" | "redis+unix" | "unix", _)) => {
+                Ok(Self::Redis(text.to_owned()))
+            }
+            _ => Err("give `memory`, `sqlite:PATH`, `postgres://...` or `redis://...`".to_owned()),
         }
     }
 }

@@ -35,6 +35,9 @@ pub enum StoreErrorKind {
     Damaged,
     /// The session's id is taken.
     Conflict,
+    /// It cannot hold what it was given, such as a text with a NUL in PostgreSQL. Asking again
+    /// changes nothing.
+    Rejected,
 }
 
 impl From<StoreErrorKind> for StoreError {
@@ -50,6 +53,7 @@ impl fmt::Display for StoreError {
             StoreErrorKind::Overloaded => "the session store is overloaded",
             StoreErrorKind::Damaged => "the session store holds damaged data",
             StoreErrorKind::Conflict => "the session's id is taken",
+            StoreErrorKind::Rejected => "the session store cannot hold that session",
         })
     }
 }

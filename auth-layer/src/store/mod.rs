@@ -1,12 +1,8 @@
 //! Where sessions are kept.
 //!
 //! A [`SessionStore`] holds one row for each session, however often its refresh token was rotated,
-//! and hashes only. [`MemoryStore`] is for tests and tools of a single process;
-#![cfg_attr(feature = "sqlite", doc = "[`SqliteStore`] is one durable file.")]
-#![cfg_attr(
-    not(feature = "sqlite"),
-    doc = "the feature `sqlite` brings one durable file."
-)]
+//! and hashes only. [`MemoryStore`] is for tests and tools of a single process, the feature `sqlite`
+//! brings one durable file, `postgres` and `redis` a database for several servers.
 //! Yours needs four methods, and `conformance` (feature `test-util`) tells whether they keep the
 //! laws.
 
@@ -14,6 +10,10 @@ mod claims;
 mod erased;
 mod error;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 pub mod rotation;
 mod session;
 #[cfg(feature = "sqlite")]
@@ -29,6 +29,10 @@ pub use claims::{CustomClaims, InvalidClaims};
 pub(crate) use erased::ErasedStore;
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresOpenError, PostgresOpenErrorKind, PostgresStore};
+#[cfg(feature = "redis")]
+pub use redis::{RedisOpenError, RedisOpenErrorKind, RedisStore};
 pub use rotation::{Chain, Dead, Outcome, Rotation};
 pub use session::{RevokedBy, Selection, Session};
 #[cfg(feature = "sqlite")]

@@ -1,0 +1,7 @@
+-- KEYS 1 session   ARGV 1 now, 2 by, 3 whether the answer to the same call may have been lost
+local at, by = unpack(redis.call('HMGET', KEYS[1], 'revoked_at', 'revoked_by'))
+if redis.call('EXISTS', KEYS[1]) == 0 or at and not (ARGV[3] == '1' and at == ARGV[1] and by == ARGV[2]) then
+    return {}
+end
+redis.call('HSET', KEYS[1], 'revoked_at', ARGV[1], 'revoked_by', ARGV[2])
+return redis.call('HGETALL', KEYS[1])
