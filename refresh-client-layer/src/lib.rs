@@ -47,6 +47,7 @@
 //! | refresh over HTTP, or in my own way | [`HttpRefresher`], [`Refresher`] |
 //! | keep the session when the program ends | [`FileStore`], [`TokenStore`] |
 //! | retry a body type of mine | [`replay::Replay`] |
+//! | bound what is kept of a streamed body, or send it once | [`replay::ReplayCap`], [`replay::NoReplay`] |
 //!
 //! # Features
 //!

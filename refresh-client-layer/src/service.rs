@@ -9,7 +9,7 @@ use tower_service::Service;
 use crate::challenge::Predicate;
 use crate::future::{Call, ResponseFuture};
 use crate::manager::TokenManager;
-use crate::replay::{Request, Response};
+use crate::replay::{NoReplay, ReplayCap, Request, Response};
 
 /// The service that [`RefreshLayer`](crate::RefreshLayer) makes of `S`.
 #[derive(Clone)]
@@ -17,6 +17,7 @@ pub struct RefreshService<S> {
     inner: S,
     manager: TokenManager,
     wants_retry: Predicate,
+    replay_cap: usize,
 }
 
 /// In the extensions of a request: send it as it is, and hand its response out as it is.
@@ -25,17 +26,34 @@ pub struct RefreshService<S> {
 pub struct SkipAuth;
 
 impl<S> RefreshService<S> {
-    pub(crate) fn new(inner: S, manager: TokenManager, wants_retry: Predicate) -> Self {
+    pub(crate) fn new(
+        inner: S,
+        manager: TokenManager,
+        wants_retry: Predicate,
+        replay_cap: usize,
+    ) -> Self {
         Self {
             inner,
             manager,
             wants_retry,
+            replay_cap,
         }
     }
 
     /// The wrapped service. What is sent through it directly carries no token.
     pub fn get_ref(&self) -> &S {
         &self.inner
+    }
+
+    fn cap<R: Request>(&self, request: &R) -> Option<usize> {
+        let Some(extensions) = request.extensions() else {
+            return Some(self.replay_cap);
+        };
+        if extensions.get::<NoReplay>().is_some() {
+            return None;
+        }
+        let cap = extensions.get::<ReplayCap>();
+        Some(cap.map_or(self.replay_cap, |cap| cap.0))
     }
 
     fn is_ours<R: Request>(&self, request: &R) -> bool {
@@ -67,9 +85,9 @@ where
         // The readied service is the one to call; its clone is not ready.
         let clone = self.inner.clone();
         let ready = mem::replace(&mut self.inner, clone);
-        let is_ours = self.is_ours(&request);
-        let call = Call::new(self.manager.clone(), self.wants_retry.clone(), is_ours);
-        if is_ours {
+        let call = Call::new(self.manager.clone(), self.wants_retry.clone());
+        if self.is_ours(&request) {
+            let call = call.ours(self.cap(&request));
             ResponseFuture::begin(call, ready, request)
         } else {
             ResponseFuture::pass_through(call, ready, request)

@@ -1,6 +1,6 @@
 use http::{Extensions, HeaderMap, StatusCode};
 
-use super::Replay;
+use super::{Replay, Spare};
 use crate::origin::Target;
 
 /// A request that the layer understands.
@@ -18,8 +18,9 @@ pub trait Request: Sized {
     /// What the caller attached for layers like this one to see.
     #[doc(hidden)]
     fn extensions(&self) -> Option<&Extensions>;
+    /// The request to send, and what to send in its place if it is refused.
     #[doc(hidden)]
-    fn try_clone(&self) -> Option<Self>;
+    fn split(self, cap: usize) -> (Self, Option<Spare<Self>>);
 }
 
 /// A response that the layer understands.
@@ -49,7 +50,7 @@ pub enum Source<'a> {
     Opaque,
 }
 
-impl<B: Replay> Request for http::Request<B> {
+impl<B: Replay + 'static> Request for http::Request<B> {
     fn target(&self) -> Option<Target<'_>> {
         Target::of(self.uri())
     }
@@ -66,15 +67,18 @@ impl<B: Replay> Request for http::Request<B> {
         Some(self.extensions())
     }
 
-    fn try_clone(&self) -> Option<Self> {
-        let body = self.body().try_clone()?;
-        let mut copy = http::Request::new(body);
-        *copy.method_mut() = self.method().clone();
-        *copy.uri_mut() = self.uri().clone();
-        *copy.version_mut() = self.version();
-        *copy.headers_mut() = self.headers().clone();
-        *copy.extensions_mut() = self.extensions().clone();
-        Some(copy)
+    fn split(self, cap: usize) -> (Self, Option<Spare<Self>>) {
+        let (head, body) = self.into_parts();
+        if let Some(copy) = body.try_clone() {
+            let copy = Self::from_parts(head.clone(), copy);
+            return (Self::from_parts(head, body), Some(Spare::copy(copy)));
+        }
+        let (body, again) = body.record(cap);
+        let spare = again.map(|again| {
+            let head = head.clone();
+            Spare::recording(again.map(|body| Self::from_parts(head, body)))
+        });
+        (Self::from_parts(head, body), spare)
     }
 }
 
