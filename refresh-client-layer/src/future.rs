@@ -1,6 +1,9 @@
 //! The future of a request that goes through the layer.
 
+mod answer;
 mod call;
+#[cfg(feature = "tonic")]
+mod status;
 
 use std::error::Error;
 use std::fmt;
@@ -16,6 +19,8 @@ use crate::manager::{Lease, Pending, TokenError, Verdict, Wait};
 use crate::replay::{Obstacle, Request, Response, Spare};
 
 pub(crate) use self::call::Call;
+
+use self::answer::Answer;
 
 pin_project! {
     /// The response future of [`RefreshService`](crate::RefreshService).
@@ -33,13 +38,13 @@ pin_project! {
         // The response that asked for a fresher token, in case there is none.
         refusal: Option<S::Response>,
         #[pin]
-        state: State<S::Future>,
+        state: State<S::Future, S::Response>,
     }
 }
 
 pin_project! {
     #[project = StateProj]
-    enum State<F> {
+    enum State<F, T> {
         // No token yet. Nothing is held that others might need to get one: no readied service, no
         // finished attempt.
         Waiting { #[pin] wait: Wait },
@@ -47,6 +52,8 @@ pin_project! {
         Readying { lease: Option<Lease> },
         // An attempt is under way.
         Sent { #[pin] response: F },
+        // There is a response, and its status may be in the trailers.
+        Answered { #[pin] answer: Answer<T> },
         // Over before it began.
         Failed { error: Option<TokenError> },
     }
@@ -91,7 +98,7 @@ where
         service: S,
         request: Option<R>,
         spare: Option<Spare<R>>,
-        state: State<S::Future>,
+        state: State<S::Future, S::Response>,
     ) -> Self {
         Self {
             call,
@@ -120,7 +127,7 @@ where
             (Err(error), Some(refusal)) if call::leaves_refusal(&error) => {
                 return Some(Ok(this.call.give_up(Some(&error), refusal)));
             }
-            (Err(error), _) => return Some(Err(boxed(error))),
+            (Err(error), _) => return Some(Err(this.call.boxed(error))),
         };
         this.state.set(State::Readying { lease });
         None
@@ -157,9 +164,16 @@ where
                 }
                 StateProj::Sent { response } => {
                     let response = ready!(response.poll(cx)).map_err(Into::into)?;
+                    let answer = Answer::new(response, this.spare.is_some());
+                    this.state.set(State::Answered { answer });
+                    continue;
+                }
+                StateProj::Answered { answer } => {
+                    let is_sent = this.spare.as_ref().is_none_or(Spare::is_sent);
+                    let (response, trailers) = ready!(answer.poll(cx, is_sent));
                     let spare = this.spare.as_ref();
                     let hold = || spare.map_or(Err(Obstacle::Once), Spare::pause);
-                    match this.call.judge(response, hold) {
+                    match this.call.judge(response, trailers.as_ref(), hold) {
                         Ok(response) => {
                             // Keep no more of an upload that goes on.
                             *this.spare = None;
@@ -176,7 +190,8 @@ where
                     }
                 }
                 StateProj::Failed { error } => {
-                    return Poll::Ready(Err(boxed(error.take().expect(POLLED_AGAIN))));
+                    let error = error.take().expect(POLLED_AGAIN);
+                    return Poll::Ready(Err(this.call.boxed(error)));
                 }
             };
             if let Some(output) = self.as_mut().resume(verdict) {
@@ -211,14 +226,6 @@ fn prepare<R: Request>(call: &mut Call, request: R, lease: Option<Lease>) -> (R,
         .headers_mut()
         .insert(AUTHORIZATION, lease.token.header());
     (request, spare)
-}
-
-/// Callers look for [`SessionEnded`](crate::SessionEnded) itself in the box.
-fn boxed(error: TokenError) -> Box<dyn Error + Send + Sync> {
-    match error {
-        TokenError::SessionEnded(error) => error.into(),
-        TokenError::RefreshUnavailable(error) => error.into(),
-    }
 }
 
 const POLLED_AGAIN: &str = "a future is not polled after it has completed";

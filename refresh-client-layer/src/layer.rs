@@ -61,7 +61,8 @@ impl RefreshLayer {
     /// Replaces the rule that says which responses ask for a fresher token.
     ///
     /// By default it is a 401 whose `Bearer` challenge says `invalid_token`, or that has no `Bearer`
-    /// challenge with an error code (RFC 6750 section 3).
+    /// challenge with an error code (RFC 6750 section 3), or a gRPC status of 16. The headers may be
+    /// the trailers of a gRPC response that has no message.
     #[must_use]
     pub fn retry_when(
         mut self,

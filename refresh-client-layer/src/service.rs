@@ -9,6 +9,8 @@ use tower_service::Service;
 use crate::challenge::Predicate;
 use crate::future::{Call, ResponseFuture};
 use crate::manager::TokenManager;
+#[cfg(feature = "tonic")]
+use crate::replay::is_grpc;
 use crate::replay::{NoReplay, ReplayCap, Request, Response};
 
 /// The service that [`RefreshLayer`](crate::RefreshLayer) makes of `S`.
@@ -62,7 +64,8 @@ impl<S> RefreshService<S> {
             .is_some_and(|extensions| extensions.get::<SkipAuth>().is_some());
         !is_marked
             && !request.headers().contains_key(AUTHORIZATION)
-            && self.manager.origins().allow(request.target())
+            && (request.goes_where_the_channel_goes()
+                || self.manager.origins().allow(request.target()))
     }
 }
 
@@ -88,6 +91,8 @@ where
         let call = Call::new(self.manager.clone(), self.wants_retry.clone());
         if self.is_ours(&request) {
             let call = call.ours(self.cap(&request));
+            #[cfg(feature = "tonic")]
+            let call = call.grpc(is_grpc(request.headers()));
             ResponseFuture::begin(call, ready, request)
         } else {
             ResponseFuture::pass_through(call, ready, request)

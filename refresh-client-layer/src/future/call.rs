@@ -1,3 +1,7 @@
+use std::error::Error;
+
+use http::HeaderMap;
+
 use crate::challenge::Predicate;
 use crate::manager::{Pending, TokenError, TokenManager, UnavailableKind};
 use crate::outcome::{NotRetried, Outcome};
@@ -10,6 +14,8 @@ pub(crate) struct Call {
     is_ours: bool,
     /// How much of a streamed body may be kept; `None` if nothing is to be sent twice.
     cap: Option<usize>,
+    #[cfg(feature = "tonic")]
+    is_grpc: bool,
     outcome: Outcome,
     /// The generation of the token that the last attempt carried.
     carried: Option<u64>,
@@ -22,6 +28,8 @@ impl Call {
             wants_retry,
             is_ours: false,
             cap: None,
+            #[cfg(feature = "tonic")]
+            is_grpc: false,
             outcome: Outcome::new(),
             carried: None,
         }
@@ -32,6 +40,26 @@ impl Call {
         self.is_ours = true;
         self.cap = cap;
         self
+    }
+
+    /// Errors are to be gRPC's.
+    #[cfg(feature = "tonic")]
+    pub(crate) fn grpc(mut self, is_grpc: bool) -> Self {
+        self.is_grpc = is_grpc;
+        self
+    }
+
+    /// Callers look for [`SessionEnded`](crate::SessionEnded) itself in the box; those of gRPC for a
+    /// status.
+    pub(super) fn boxed(&self, error: TokenError) -> Box<dyn Error + Send + Sync> {
+        #[cfg(feature = "tonic")]
+        if self.is_grpc {
+            return super::status::of(error).into();
+        }
+        match error {
+            TokenError::SessionEnded(error) => error.into(),
+            TokenError::RefreshUnavailable(error) => error.into(),
+        }
     }
 
     pub(super) fn cap(&self) -> Option<usize> {
@@ -66,9 +94,12 @@ impl Call {
     pub(super) fn judge<T: Response>(
         &mut self,
         response: T,
+        trailers: Option<&HeaderMap>,
         hold: impl FnOnce() -> Result<(), Obstacle>,
     ) -> Result<T, T> {
-        if !(self.wants_retry)(response.status(), response.headers()) {
+        let status = response.status();
+        let asks = |headers| (self.wants_retry)(status, headers);
+        if !asks(response.headers()) && !trailers.is_some_and(asks) {
             return Ok(self.deliver(response));
         }
         match self.objection(&response, hold) {

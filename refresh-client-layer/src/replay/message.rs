@@ -1,3 +1,5 @@
+use std::task::{Context, Poll};
+
 use http::{Extensions, HeaderMap, StatusCode};
 
 use super::{Replay, Spare};
@@ -11,6 +13,11 @@ pub trait Request: Sized {
     /// Where the request goes.
     #[doc(hidden)]
     fn target(&self) -> Option<Target<'_>>;
+    /// True if the service alone knows where the request goes, as a `tonic` channel does.
+    #[doc(hidden)]
+    fn goes_where_the_channel_goes(&self) -> bool {
+        false
+    }
     #[doc(hidden)]
     fn headers(&self) -> &HeaderMap;
     #[doc(hidden)]
@@ -38,6 +45,17 @@ pub trait Response {
     /// went.
     #[doc(hidden)]
     fn source(&self) -> Option<Source<'_>>;
+    /// True for a gRPC response whose status is yet to come.
+    #[doc(hidden)]
+    fn is_open_grpc(&self) -> bool {
+        false
+    }
+    /// The trailers, if they come before any message. The response stays whole.
+    #[doc(hidden)]
+    fn poll_lone_trailers(&mut self, cx: &mut Context<'_>) -> Poll<Option<HeaderMap>> {
+        let _ = cx;
+        Poll::Ready(None)
+    }
 }
 
 /// Where a response came from.
@@ -53,6 +71,12 @@ pub enum Source<'a> {
 impl<B: Replay + 'static> Request for http::Request<B> {
     fn target(&self) -> Option<Target<'_>> {
         Target::of(self.uri())
+    }
+
+    #[cfg(feature = "tonic")]
+    fn goes_where_the_channel_goes(&self) -> bool {
+        let uri = self.uri();
+        uri.scheme().is_none() && uri.authority().is_none() && super::is_grpc(self.headers())
     }
 
     fn headers(&self) -> &HeaderMap {
@@ -82,7 +106,7 @@ impl<B: Replay + 'static> Request for http::Request<B> {
     }
 }
 
-impl<B> Response for http::Response<B> {
+impl<B: 'static> Response for http::Response<B> {
     fn status(&self) -> StatusCode {
         self.status()
     }
@@ -97,5 +121,15 @@ impl<B> Response for http::Response<B> {
 
     fn source(&self) -> Option<Source<'_>> {
         None
+    }
+
+    #[cfg(feature = "tonic")]
+    fn is_open_grpc(&self) -> bool {
+        super::is_grpc(self.headers()) && !self.headers().contains_key("grpc-status")
+    }
+
+    #[cfg(feature = "tonic")]
+    fn poll_lone_trailers(&mut self, cx: &mut Context<'_>) -> Poll<Option<HeaderMap>> {
+        super::first_frame::poll_lone_trailers(self.body_mut(), cx)
     }
 }

@@ -12,6 +12,8 @@
 
 mod bodies;
 mod error;
+#[cfg(feature = "tonic")]
+mod first_frame;
 mod message;
 mod recorded;
 mod spare;
@@ -92,6 +94,13 @@ pub struct ReplayCap(pub usize);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a mark, to be written by users")]
 pub struct NoReplay;
+
+/// True of the headers of a gRPC request or response.
+#[cfg(feature = "tonic")]
+pub(crate) fn is_grpc(headers: &http::HeaderMap) -> bool {
+    let kind = headers.get(http::header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
 
 /// The cap where nobody has given another: 64 KiB.
 pub(crate) const DEFAULT_CAP: usize = 64 * 1024;

@@ -91,6 +91,14 @@ impl<T> Spare<T> {
         }
     }
 
+    /// True unless the first upload is still under way.
+    pub(crate) fn is_sent(&self) -> bool {
+        match &self.0 {
+            Kept::Recording(Tracked(Some(recording))) => recording.tape.is_over(),
+            _ => true,
+        }
+    }
+
     /// Ends the first upload and begins the second.
     pub(crate) fn into_again(self) -> Option<T> {
         match self.0 {
