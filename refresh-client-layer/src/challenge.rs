@@ -9,15 +9,18 @@ use http::{HeaderMap, StatusCode};
 pub(crate) type Predicate = Arc<dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync>;
 
 /// The default rule: true for a 401 whose `Bearer` challenge says `invalid_token`, or that has no `Bearer` challenge
-/// with an error code at all (RFC 6750 section 3).
+/// with an error code at all (RFC 6750 section 3); and for a gRPC status of 16, unauthenticated.
 ///
 /// A challenge that gives another code, such as `insufficient_scope`, is not cured by a new token.
 pub(crate) fn wants_fresher_token(status: StatusCode, headers: &HeaderMap) -> bool {
-    status == StatusCode::UNAUTHORIZED
-        && match bearer_error(headers) {
+    match status {
+        StatusCode::UNAUTHORIZED => match bearer_error(headers) {
             Some(code) => code == "invalid_token",
             None => true,
-        }
+        },
+        StatusCode::OK => headers.get("grpc-status").is_some_and(|code| code == "16"),
+        _ => false,
+    }
 }
 
 /// The error code of the first `Bearer` challenge that has one.
@@ -123,6 +126,20 @@ mod tests {
         assert!(wants(401, &["bearer realm=x, ERROR = invalid_token"]));
         assert!(wants(401, &["Basic realm=\"a\""]));
         assert!(wants(401, &["Basic error=\"invalid_request\""]));
+    }
+
+    /// Law H4.
+    #[test]
+    fn a_grpc_status_of_16_wants_a_fresher_token() {
+        for (code, wants) in [("16", true), ("0", false), ("7", false), ("160", false)] {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-status", code.parse().unwrap());
+            assert_eq!(
+                wants_fresher_token(StatusCode::OK, &headers),
+                wants,
+                "{code}"
+            );
+        }
     }
 
     /// Law H5.

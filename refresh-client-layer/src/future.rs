@@ -1,6 +1,9 @@
 //! The future of a request that goes through the layer.
 
+mod answer;
 mod call;
+#[cfg(feature = "tonic")]
+mod status;
 
 use std::error::Error;
 use std::fmt;
@@ -13,9 +16,11 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::manager::{Lease, Pending, TokenError, Verdict, Wait};
-use crate::replay::{Request, Response};
+use crate::replay::{Obstacle, Request, Response, Spare};
 
 pub(crate) use self::call::Call;
+
+use self::answer::Answer;
 
 pin_project! {
     /// The response future of [`RefreshService`](crate::RefreshService).
@@ -26,18 +31,20 @@ pin_project! {
         call: Call,
         // For the next attempt; it is not ready yet.
         service: S,
-        // What the next attempt sends.
+        // Not sent yet.
         request: Option<R>,
+        // What a second attempt sends.
+        spare: Option<Spare<R>>,
         // The response that asked for a fresher token, in case there is none.
         refusal: Option<S::Response>,
         #[pin]
-        state: State<S::Future>,
+        state: State<S::Future, S::Response>,
     }
 }
 
 pin_project! {
     #[project = StateProj]
-    enum State<F> {
+    enum State<F, T> {
         // No token yet. Nothing is held that others might need to get one: no readied service, no
         // finished attempt.
         Waiting { #[pin] wait: Wait },
@@ -45,6 +52,8 @@ pin_project! {
         Readying { lease: Option<Lease> },
         // An attempt is under way.
         Sent { #[pin] response: F },
+        // There is a response, and its status may be in the trailers.
+        Answered { #[pin] answer: Answer<T> },
         // Over before it began.
         Failed { error: Option<TokenError> },
     }
@@ -63,11 +72,12 @@ where
             Pending::Ready(Ok(lease)) => Self::send_at_once(call, ready, request, lease),
             Pending::Ready(Err(error)) => {
                 let state = State::Failed { error: Some(error) };
-                Self::new(call, ready.clone(), None, state)
+                Self::new(call, ready.clone(), None, None, state)
             }
             // The clone is not ready, and what was readied goes back to those who can use it.
             Pending::Later(wait) => {
-                Self::new(call, ready.clone(), Some(request), State::Waiting { wait })
+                let state = State::Waiting { wait };
+                Self::new(call, ready.clone(), Some(request), None, state)
             }
         }
     }
@@ -78,16 +88,23 @@ where
     }
 
     fn send_at_once(mut call: Call, mut ready: S, request: R, lease: Option<Lease>) -> Self {
-        let (request, copy) = prepare(&mut call, request, lease);
+        let (request, spare) = prepare(&mut call, request, lease);
         let response = ready.call(request);
-        Self::new(call, ready, copy, State::Sent { response })
+        Self::new(call, ready, None, spare, State::Sent { response })
     }
 
-    fn new(call: Call, service: S, request: Option<R>, state: State<S::Future>) -> Self {
+    fn new(
+        call: Call,
+        service: S,
+        request: Option<R>,
+        spare: Option<Spare<R>>,
+        state: State<S::Future, S::Response>,
+    ) -> Self {
         Self {
             call,
             service,
             request,
+            spare,
             refusal: None,
             state,
         }
@@ -110,7 +127,7 @@ where
             (Err(error), Some(refusal)) if call::leaves_refusal(&error) => {
                 return Some(Ok(this.call.give_up(Some(&error), refusal)));
             }
-            (Err(error), _) => return Some(Err(boxed(error))),
+            (Err(error), _) => return Some(Err(this.call.boxed(error))),
         };
         this.state.set(State::Readying { lease });
         None
@@ -137,17 +154,31 @@ where
                 }
                 StateProj::Readying { lease } => {
                     ready!(this.service.poll_ready(cx)).map_err(Into::into)?;
-                    let request = this.request.take().expect(POLLED_AGAIN);
-                    let (request, copy) = prepare(this.call, request, lease.take());
-                    *this.request = copy;
+                    let again = || this.spare.take()?.into_again();
+                    let request = this.request.take().or_else(again).expect(POLLED_AGAIN);
+                    let (request, spare) = prepare(this.call, request, lease.take());
+                    *this.spare = spare;
                     let response = this.service.call(request);
                     this.state.set(State::Sent { response });
                     continue;
                 }
                 StateProj::Sent { response } => {
                     let response = ready!(response.poll(cx)).map_err(Into::into)?;
-                    match this.call.judge(response, this.request.is_some()) {
-                        Ok(response) => return Poll::Ready(Ok(response)),
+                    let answer = Answer::new(response, this.spare.is_some());
+                    this.state.set(State::Answered { answer });
+                    continue;
+                }
+                StateProj::Answered { answer } => {
+                    let is_sent = this.spare.as_ref().is_none_or(Spare::is_sent);
+                    let (response, trailers) = ready!(answer.poll(cx, is_sent));
+                    let spare = this.spare.as_ref();
+                    let hold = || spare.map_or(Err(Obstacle::Once), Spare::pause);
+                    match this.call.judge(response, trailers.as_ref(), hold) {
+                        Ok(response) => {
+                            // Keep no more of an upload that goes on.
+                            *this.spare = None;
+                            return Poll::Ready(Ok(response));
+                        }
                         Err(refusal) => *this.refusal = Some(refusal),
                     }
                     match this.call.renew() {
@@ -159,10 +190,12 @@ where
                     }
                 }
                 StateProj::Failed { error } => {
-                    return Poll::Ready(Err(boxed(error.take().expect(POLLED_AGAIN))));
+                    let error = error.take().expect(POLLED_AGAIN);
+                    return Poll::Ready(Err(this.call.boxed(error)));
                 }
             };
             if let Some(output) = self.as_mut().resume(verdict) {
+                *self.as_mut().project().spare = None;
                 return Poll::Ready(output);
             }
         }
@@ -178,29 +211,21 @@ where
     }
 }
 
-/// Attaches the token. Of a first attempt that carries one, a copy is kept for the second.
-fn prepare<R: Request>(call: &mut Call, mut request: R, lease: Option<Lease>) -> (R, Option<R>) {
+/// Attaches the token. Of a first attempt that carries one, enough is kept for a second.
+fn prepare<R: Request>(call: &mut Call, request: R, lease: Option<Lease>) -> (R, Option<Spare<R>>) {
     let Some(lease) = lease else {
         call.sent(None);
         return (request, None);
     };
-    let copy = match call.is_first_attempt() {
-        true => request.try_clone(),
-        false => None,
+    let (mut request, spare) = match call.cap() {
+        Some(cap) if call.is_first_attempt() => request.split(cap),
+        _ => (request, None),
     };
     call.sent(Some(lease.generation));
     request
         .headers_mut()
         .insert(AUTHORIZATION, lease.token.header());
-    (request, copy)
-}
-
-/// Callers look for [`SessionEnded`](crate::SessionEnded) itself in the box.
-fn boxed(error: TokenError) -> Box<dyn Error + Send + Sync> {
-    match error {
-        TokenError::SessionEnded(error) => error.into(),
-        TokenError::RefreshUnavailable(error) => error.into(),
-    }
+    (request, spare)
 }
 
 const POLLED_AGAIN: &str = "a future is not polled after it has completed";

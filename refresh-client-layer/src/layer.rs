@@ -6,6 +6,7 @@ use tower_layer::Layer;
 
 use crate::challenge::{Predicate, wants_fresher_token};
 use crate::manager::TokenManager;
+use crate::replay::DEFAULT_CAP;
 use crate::service::RefreshService;
 
 /// Attaches the access token to requests, refreshes it when it is dead, and retries once.
@@ -44,6 +45,7 @@ use crate::service::RefreshService;
 pub struct RefreshLayer {
     manager: TokenManager,
     wants_retry: Predicate,
+    replay_cap: usize,
 }
 
 impl RefreshLayer {
@@ -52,13 +54,15 @@ impl RefreshLayer {
         Self {
             manager,
             wants_retry: Arc::new(wants_fresher_token),
+            replay_cap: DEFAULT_CAP,
         }
     }
 
     /// Replaces the rule that says which responses ask for a fresher token.
     ///
     /// By default it is a 401 whose `Bearer` challenge says `invalid_token`, or that has no `Bearer`
-    /// challenge with an error code (RFC 6750 section 3).
+    /// challenge with an error code (RFC 6750 section 3), or a gRPC status of 16. The headers may be
+    /// the trailers of a gRPC response that has no message.
     #[must_use]
     pub fn retry_when(
         mut self,
@@ -69,11 +73,24 @@ impl RefreshLayer {
     }
 }
 
+impl RefreshLayer {
+    /// How many bytes of a streamed body to keep until the server has answered; 64 KiB by default.
+    /// A [`ReplayCap`](crate::replay::ReplayCap) in the extensions of a request wins.
+    ///
+    /// Bodies that are in memory anyway are shared, not copied, whatever their size.
+    #[must_use]
+    pub fn replay_cap(mut self, bytes: usize) -> Self {
+        self.replay_cap = bytes;
+        self
+    }
+}
+
 impl<S> Layer<S> for RefreshLayer {
     type Service = RefreshService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        RefreshService::new(inner, self.manager.clone(), self.wants_retry.clone())
+        let wants_retry = self.wants_retry.clone();
+        RefreshService::new(inner, self.manager.clone(), wants_retry, self.replay_cap)
     }
 }
 

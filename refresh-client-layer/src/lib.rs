@@ -43,10 +43,12 @@
 //! | --- | --- |
 //! | wrap a Tower client | [`RefreshLayer`] |
 //! | wrap `reqwest` | [`AuthClient`] |
+//! | wrap a `tonic` channel | [`grpc`] |
 //! | get a token without the layer, sign in and out, hear of events | [`TokenManager`] |
 //! | refresh over HTTP, or in my own way | [`HttpRefresher`], [`Refresher`] |
 //! | keep the session when the program ends | [`FileStore`], [`TokenStore`] |
 //! | retry a body type of mine | [`replay::Replay`] |
+//! | bound what is kept of a streamed body, or send it once | [`replay::ReplayCap`], [`replay::NoReplay`] |
 //!
 //! # Features
 //!
@@ -55,12 +57,18 @@
 //! | `http` | [`HttpRefresher`]: JSON or OAuth 2.0 over any Tower HTTP service |
 //! | `file` | [`FileStore`]: the session in a file, also for several processes |
 //! | `reqwest` | [`AuthClient`] and the layer over `reqwest::Client`; includes `http` |
+//! | `tonic` | the layer over a `tonic` channel: see [`grpc`] |
 //! | `full` | all of them |
 //!
 //! None is on by default. Refreshes run in tasks on a Tokio runtime with time enabled.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
-    not(all(feature = "file", feature = "http", feature = "reqwest")),
+    not(all(
+        feature = "file",
+        feature = "http",
+        feature = "reqwest",
+        feature = "tonic"
+    )),
     expect(
         rustdoc::broken_intra_doc_links,
         reason = "the front page names everything"
@@ -71,6 +79,9 @@ mod challenge;
 mod clock;
 mod event;
 pub mod future;
+#[cfg(feature = "tonic")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
+pub mod grpc;
 mod layer;
 mod manager;
 mod origin;

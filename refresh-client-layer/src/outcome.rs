@@ -26,6 +26,11 @@ pub enum NotRetried {
     NoToken,
     /// The body can be read only once.
     BodyNotReplayable,
+    /// More of a streamed body had been sent than may be kept: see
+    /// [`ReplayCap`](crate::replay::ReplayCap).
+    BodyPastCap,
+    /// The request said so: [`NoReplay`](crate::replay::NoReplay).
+    OptedOut,
     /// The response came, after redirects, from an origin that may not see the token.
     ForeignResponse,
     /// The session is over.

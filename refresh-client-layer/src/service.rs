@@ -9,7 +9,9 @@ use tower_service::Service;
 use crate::challenge::Predicate;
 use crate::future::{Call, ResponseFuture};
 use crate::manager::TokenManager;
-use crate::replay::{Request, Response};
+#[cfg(feature = "tonic")]
+use crate::replay::is_grpc;
+use crate::replay::{NoReplay, ReplayCap, Request, Response};
 
 /// The service that [`RefreshLayer`](crate::RefreshLayer) makes of `S`.
 #[derive(Clone)]
@@ -17,6 +19,7 @@ pub struct RefreshService<S> {
     inner: S,
     manager: TokenManager,
     wants_retry: Predicate,
+    replay_cap: usize,
 }
 
 /// In the extensions of a request: send it as it is, and hand its response out as it is.
@@ -25,11 +28,17 @@ pub struct RefreshService<S> {
 pub struct SkipAuth;
 
 impl<S> RefreshService<S> {
-    pub(crate) fn new(inner: S, manager: TokenManager, wants_retry: Predicate) -> Self {
+    pub(crate) fn new(
+        inner: S,
+        manager: TokenManager,
+        wants_retry: Predicate,
+        replay_cap: usize,
+    ) -> Self {
         Self {
             inner,
             manager,
             wants_retry,
+            replay_cap,
         }
     }
 
@@ -38,13 +47,25 @@ impl<S> RefreshService<S> {
         &self.inner
     }
 
+    fn cap<R: Request>(&self, request: &R) -> Option<usize> {
+        let Some(extensions) = request.extensions() else {
+            return Some(self.replay_cap);
+        };
+        if extensions.get::<NoReplay>().is_some() {
+            return None;
+        }
+        let cap = extensions.get::<ReplayCap>();
+        Some(cap.map_or(self.replay_cap, |cap| cap.0))
+    }
+
     fn is_ours<R: Request>(&self, request: &R) -> bool {
         let is_marked = request
             .extensions()
             .is_some_and(|extensions| extensions.get::<SkipAuth>().is_some());
         !is_marked
             && !request.headers().contains_key(AUTHORIZATION)
-            && self.manager.origins().allow(request.target())
+            && (request.goes_where_the_channel_goes()
+                || self.manager.origins().allow(request.target()))
     }
 }
 
@@ -67,9 +88,11 @@ where
         // The readied service is the one to call; its clone is not ready.
         let clone = self.inner.clone();
         let ready = mem::replace(&mut self.inner, clone);
-        let is_ours = self.is_ours(&request);
-        let call = Call::new(self.manager.clone(), self.wants_retry.clone(), is_ours);
-        if is_ours {
+        let call = Call::new(self.manager.clone(), self.wants_retry.clone());
+        if self.is_ours(&request) {
+            let call = call.ours(self.cap(&request));
+            #[cfg(feature = "tonic")]
+            let call = call.grpc(is_grpc(request.headers()));
             ResponseFuture::begin(call, ready, request)
         } else {
             ResponseFuture::pass_through(call, ready, request)

@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
-use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Empty, Full};
 use refresh_client_layer::replay::Replay;
 use refresh_client_layer::{NotRetried, Outcome, RefreshLayer, SkipAuth};
@@ -121,7 +120,9 @@ async fn a_buffered_body_costs_a_reference_count() {
 #[tokio::test]
 async fn a_body_that_can_be_read_once_is_sent_once_and_the_outcome_says_so() {
     let world = World::new();
-    let body: BoxBody<Bytes, Infallible> = Full::from("payload").boxed();
+    let payload = http_body::Frame::data(Bytes::from("payload"));
+    let payload = futures_util::stream::iter([Ok::<_, Infallible>(payload)]);
+    let body = http_body_util::StreamBody::new(payload);
     let (response, seen) = send_through(&world, Request::post(URL).body(body).unwrap()).await;
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(seen.len(), 1);

@@ -1,27 +1,69 @@
+use std::error::Error;
+
+use http::HeaderMap;
+
 use crate::challenge::Predicate;
 use crate::manager::{Pending, TokenError, TokenManager, UnavailableKind};
 use crate::outcome::{NotRetried, Outcome};
-use crate::replay::{Response, Source};
+use crate::replay::{Obstacle, Response, Source};
 
 /// What the layer knows of one request, whatever its type.
 pub(crate) struct Call {
     manager: TokenManager,
     wants_retry: Predicate,
     is_ours: bool,
+    /// How much of a streamed body may be kept; `None` if nothing is to be sent twice.
+    cap: Option<usize>,
+    #[cfg(feature = "tonic")]
+    is_grpc: bool,
     outcome: Outcome,
     /// The generation of the token that the last attempt carried.
     carried: Option<u64>,
 }
 
 impl Call {
-    pub(crate) fn new(manager: TokenManager, wants_retry: Predicate, is_ours: bool) -> Self {
+    pub(crate) fn new(manager: TokenManager, wants_retry: Predicate) -> Self {
         Self {
             manager,
             wants_retry,
-            is_ours,
+            is_ours: false,
+            cap: None,
+            #[cfg(feature = "tonic")]
+            is_grpc: false,
             outcome: Outcome::new(),
             carried: None,
         }
+    }
+
+    /// Of a request that the token is for.
+    pub(crate) fn ours(mut self, cap: Option<usize>) -> Self {
+        self.is_ours = true;
+        self.cap = cap;
+        self
+    }
+
+    /// Errors are to be gRPC's.
+    #[cfg(feature = "tonic")]
+    pub(crate) fn grpc(mut self, is_grpc: bool) -> Self {
+        self.is_grpc = is_grpc;
+        self
+    }
+
+    /// Callers look for [`SessionEnded`](crate::SessionEnded) itself in the box; those of gRPC for a
+    /// status.
+    pub(super) fn boxed(&self, error: TokenError) -> Box<dyn Error + Send + Sync> {
+        #[cfg(feature = "tonic")]
+        if self.is_grpc {
+            return super::status::of(error).into();
+        }
+        match error {
+            TokenError::SessionEnded(error) => error.into(),
+            TokenError::RefreshUnavailable(error) => error.into(),
+        }
+    }
+
+    pub(super) fn cap(&self) -> Option<usize> {
+        self.cap
     }
 
     pub(super) fn lease(&self) -> Pending {
@@ -47,11 +89,20 @@ impl Call {
     }
 
     /// `Ok` with the response that the caller gets, `Err` with one that asks for a retry.
-    pub(super) fn judge<T: Response>(&mut self, response: T, has_copy: bool) -> Result<T, T> {
-        if !(self.wants_retry)(response.status(), response.headers()) {
+    ///
+    /// `hold` makes ready for a second attempt, or says what is in its way.
+    pub(super) fn judge<T: Response>(
+        &mut self,
+        response: T,
+        trailers: Option<&HeaderMap>,
+        hold: impl FnOnce() -> Result<(), Obstacle>,
+    ) -> Result<T, T> {
+        let status = response.status();
+        let asks = |headers| (self.wants_retry)(status, headers);
+        if !asks(response.headers()) && !trailers.is_some_and(asks) {
             return Ok(self.deliver(response));
         }
-        match self.objection(&response, has_copy) {
+        match self.objection(&response, hold) {
             None => Err(response),
             Some(why) => {
                 self.outcome.refused(why);
@@ -69,7 +120,11 @@ impl Call {
         self.deliver(refusal)
     }
 
-    fn objection(&self, response: &impl Response, has_copy: bool) -> Option<NotRetried> {
+    fn objection(
+        &self,
+        response: &impl Response,
+        hold: impl FnOnce() -> Result<(), Obstacle>,
+    ) -> Option<NotRetried> {
         let is_foreign = match response.source() {
             Some(Source::Known(target)) => !self.manager.origins().allow(Some(target)),
             Some(Source::Opaque) => true,
@@ -83,12 +138,16 @@ impl Call {
             Some(NotRetried::NoToken)
         } else if is_foreign {
             Some(NotRetried::ForeignResponse)
-        } else if !has_copy {
+        } else {
+            let why = match hold() {
+                Ok(()) => return None,
+                Err(_) if self.cap.is_none() => NotRetried::OptedOut,
+                Err(Obstacle::PastCap) => NotRetried::BodyPastCap,
+                Err(Obstacle::Once) => NotRetried::BodyNotReplayable,
+            };
             // At least the next request shall have a new token.
             drop(self.renew());
-            Some(NotRetried::BodyNotReplayable)
-        } else {
-            None
+            Some(why)
         }
     }
 

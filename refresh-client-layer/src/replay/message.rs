@@ -1,6 +1,8 @@
+use std::task::{Context, Poll};
+
 use http::{Extensions, HeaderMap, StatusCode};
 
-use super::Replay;
+use super::{Replay, Spare};
 use crate::origin::Target;
 
 /// A request that the layer understands.
@@ -11,6 +13,11 @@ pub trait Request: Sized {
     /// Where the request goes.
     #[doc(hidden)]
     fn target(&self) -> Option<Target<'_>>;
+    /// True if the service alone knows where the request goes, as a `tonic` channel does.
+    #[doc(hidden)]
+    fn goes_where_the_channel_goes(&self) -> bool {
+        false
+    }
     #[doc(hidden)]
     fn headers(&self) -> &HeaderMap;
     #[doc(hidden)]
@@ -18,8 +25,9 @@ pub trait Request: Sized {
     /// What the caller attached for layers like this one to see.
     #[doc(hidden)]
     fn extensions(&self) -> Option<&Extensions>;
+    /// The request to send, and what to send in its place if it is refused.
     #[doc(hidden)]
-    fn try_clone(&self) -> Option<Self>;
+    fn split(self, cap: usize) -> (Self, Option<Spare<Self>>);
 }
 
 /// A response that the layer understands.
@@ -37,6 +45,17 @@ pub trait Response {
     /// went.
     #[doc(hidden)]
     fn source(&self) -> Option<Source<'_>>;
+    /// True for a gRPC response whose status is yet to come.
+    #[doc(hidden)]
+    fn is_open_grpc(&self) -> bool {
+        false
+    }
+    /// The trailers, if they come before any message. The response stays whole.
+    #[doc(hidden)]
+    fn poll_lone_trailers(&mut self, cx: &mut Context<'_>) -> Poll<Option<HeaderMap>> {
+        let _ = cx;
+        Poll::Ready(None)
+    }
 }
 
 /// Where a response came from.
@@ -49,9 +68,15 @@ pub enum Source<'a> {
     Opaque,
 }
 
-impl<B: Replay> Request for http::Request<B> {
+impl<B: Replay + 'static> Request for http::Request<B> {
     fn target(&self) -> Option<Target<'_>> {
         Target::of(self.uri())
+    }
+
+    #[cfg(feature = "tonic")]
+    fn goes_where_the_channel_goes(&self) -> bool {
+        let uri = self.uri();
+        uri.scheme().is_none() && uri.authority().is_none() && super::is_grpc(self.headers())
     }
 
     fn headers(&self) -> &HeaderMap {
@@ -66,19 +91,22 @@ impl<B: Replay> Request for http::Request<B> {
         Some(self.extensions())
     }
 
-    fn try_clone(&self) -> Option<Self> {
-        let body = self.body().try_clone()?;
-        let mut copy = http::Request::new(body);
-        *copy.method_mut() = self.method().clone();
-        *copy.uri_mut() = self.uri().clone();
-        *copy.version_mut() = self.version();
-        *copy.headers_mut() = self.headers().clone();
-        *copy.extensions_mut() = self.extensions().clone();
-        Some(copy)
+    fn split(self, cap: usize) -> (Self, Option<Spare<Self>>) {
+        let (head, body) = self.into_parts();
+        if let Some(copy) = body.try_clone() {
+            let copy = Self::from_parts(head.clone(), copy);
+            return (Self::from_parts(head, body), Some(Spare::copy(copy)));
+        }
+        let (body, again) = body.record(cap);
+        let spare = again.map(|again| {
+            let head = head.clone();
+            Spare::recording(again.map(|body| Self::from_parts(head, body)))
+        });
+        (Self::from_parts(head, body), spare)
     }
 }
 
-impl<B> Response for http::Response<B> {
+impl<B: 'static> Response for http::Response<B> {
     fn status(&self) -> StatusCode {
         self.status()
     }
@@ -93,5 +121,15 @@ impl<B> Response for http::Response<B> {
 
     fn source(&self) -> Option<Source<'_>> {
         None
+    }
+
+    #[cfg(feature = "tonic")]
+    fn is_open_grpc(&self) -> bool {
+        super::is_grpc(self.headers()) && !self.headers().contains_key("grpc-status")
+    }
+
+    #[cfg(feature = "tonic")]
+    fn poll_lone_trailers(&mut self, cx: &mut Context<'_>) -> Poll<Option<HeaderMap>> {
+        super::first_frame::poll_lone_trailers(self.body_mut(), cx)
     }
 }

@@ -2,14 +2,30 @@
 //!
 //! The layer sends a request again, once, if its token turns out to be dead. For that it keeps a
 //! copy of the head, and of the body if that costs no more than a reference count.
+//!
+//! Boxed bodies are streams: they are recorded while they are sent, trailers too, up to 64 KiB, or
+//! [another cap](ReplayCap) for one request or the [whole layer](crate::RefreshLayer::replay_cap).
+//! Nothing is read ahead. If a server refuses the token before the upload has ended, the second
+//! attempt sends the record and then takes over the rest of the stream; the first body fails, which
+//! closes its connection. If more than the cap was sent by then, the caller gets the refusal, and the
+//! [`Outcome`](crate::Outcome) says why.
 
+mod bodies;
+mod error;
+#[cfg(feature = "tonic")]
+mod first_frame;
 mod message;
+mod recorded;
+mod spare;
+mod tape;
 
-use bytes::Buf;
-use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
-use http_body_util::{Either, Empty, Full, StreamBody};
-
+pub use self::error::ReplayError;
 pub use self::message::{Request, Response};
+pub use self::recorded::{Recorded, record};
+pub(crate) use self::spare::Obstacle;
+pub use self::spare::Recording;
+#[doc(hidden)]
+pub use self::spare::Spare;
 
 #[doc(hidden)]
 pub use self::message::Source;
@@ -21,6 +37,10 @@ pub use crate::origin::Target;
 /// A body that cannot is sent once: if the token turns out to be dead, the caller gets the 401 and
 /// the next request has a new token. To use a body of your own with the layer, implement this, or
 /// box the body.
+///
+/// A boxed body should have `Box<dyn Error + Send + Sync>` or [`std::io::Error`] as its error. With
+/// another one it cannot be told that its rest was taken back, and a refusal that comes before the
+/// end of the upload is handed to the caller.
 ///
 /// ```
 /// use refresh_client_layer::replay::Replay;
@@ -52,43 +72,35 @@ pub trait Replay: Sized {
     ///
     /// It is called before the body is polled for the first time.
     fn try_clone(&self) -> Option<Self>;
-}
 
-impl<D: Buf + Clone> Replay for Full<D> {
-    fn try_clone(&self) -> Option<Self> {
-        Some(self.clone())
+    /// Splits a body that has no cheap copy into one to send and the [means](record) to send it
+    /// again, which keep up to `cap` bytes. By default there are none.
+    fn record(self, cap: usize) -> (Self, Option<Recording<Self>>) {
+        let _ = cap;
+        (self, None)
     }
 }
 
-impl<D: Buf> Replay for Empty<D> {
-    fn try_clone(&self) -> Option<Self> {
-        Some(Self::new())
-    }
+/// In the extensions of a request: how many bytes of a streamed body may be kept until the server has
+/// answered, in place of the layer's [cap](crate::RefreshLayer::replay_cap).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a number, to be written by users"
+)]
+pub struct ReplayCap(pub usize);
+
+/// In the extensions of a request: never send it twice, whatever its body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a mark, to be written by users")]
+pub struct NoReplay;
+
+/// True of the headers of a gRPC request or response.
+#[cfg(feature = "tonic")]
+pub(crate) fn is_grpc(headers: &http::HeaderMap) -> bool {
+    let kind = headers.get(http::header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
-impl<L: Replay, R: Replay> Replay for Either<L, R> {
-    fn try_clone(&self) -> Option<Self> {
-        match self {
-            Self::Left(body) => body.try_clone().map(Self::Left),
-            Self::Right(body) => body.try_clone().map(Self::Right),
-        }
-    }
-}
-
-impl<D, E> Replay for BoxBody<D, E> {
-    fn try_clone(&self) -> Option<Self> {
-        None
-    }
-}
-
-impl<D, E> Replay for UnsyncBoxBody<D, E> {
-    fn try_clone(&self) -> Option<Self> {
-        None
-    }
-}
-
-impl<S> Replay for StreamBody<S> {
-    fn try_clone(&self) -> Option<Self> {
-        None
-    }
-}
+/// The cap where nobody has given another: 64 KiB.
+pub(crate) const DEFAULT_CAP: usize = 64 * 1024;

@@ -1,8 +1,8 @@
-use ::reqwest::{Request, Response, Url};
+use ::reqwest::{Body, Request, Response, Url};
 use http::{Extensions, HeaderMap, StatusCode};
 
 use crate::origin::Target;
-use crate::replay::{self, Source};
+use crate::replay::{self, Source, Spare, record};
 
 impl replay::Request for Request {
     fn target(&self) -> Option<Target<'_>> {
@@ -22,8 +22,21 @@ impl replay::Request for Request {
         None
     }
 
-    fn try_clone(&self) -> Option<Self> {
-        self.try_clone()
+    fn split(mut self, cap: usize) -> (Self, Option<Spare<Self>>) {
+        if let Some(copy) = self.try_clone() {
+            return (self, Some(Spare::copy(copy)));
+        }
+        let stream = self.body_mut().take();
+        let (Some(stream), Some(mut head)) = (stream, self.try_clone()) else {
+            return (self, None);
+        };
+        let (body, again) = record(stream, cap, Body::wrap);
+        *self.body_mut() = Some(body);
+        let again = again.map(move |body| {
+            *head.body_mut() = Some(body);
+            head
+        });
+        (self, Some(Spare::recording(again)))
     }
 }
 
