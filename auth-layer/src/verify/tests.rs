@@ -1,8 +1,11 @@
 mod claims;
 mod differential;
+mod headers;
 mod rfc;
 mod vectors;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::clock::{ManualClock, Timestamp};
@@ -56,3 +59,18 @@ where
         .unwrap_or_else(|_| panic!("it waits"));
     answer.map_err(|it| it.kind())
 }
+
+/// A token with these very bytes as header and claims, properly signed.
+fn token(header: &str, payload: &str) -> String {
+    let encode = |part: &str| BASE64_URL_SAFE_NO_PAD.encode(part);
+    let message = format!("{}.{}", encode(header), encode(payload));
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &[7; 32]);
+    let tag = aws_lc_rs::hmac::sign(&key, message.as_bytes());
+    format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(tag))
+}
+
+fn refused(header: &str, payload: &str) -> VerifyErrorKind {
+    verify(&builder().build().unwrap(), &token(header, payload)).expect_err("it was accepted")
+}
+
+const HEADER: &str = r#"{"alg":"HS256"}"#;
