@@ -231,10 +231,12 @@ async fn a_lock_that_somebody_holds_is_waited_for() {
     let lock = File::open(setting.beside(".lock")).unwrap();
     lock.lock().unwrap();
     let store = setting.store.clone();
-    let saved = tokio::spawn(async move { store.save(&tokens(2)).await });
+    let mut saved = tokio::spawn(async move { store.save(&tokens(2)).await });
+    // A lock of the system is waited for in real time.
+    let early = tokio::time::timeout(Duration::from_millis(50), &mut saved).await;
+    assert!(early.is_err());
     // Reading goes on meanwhile.
     assert_eq!(generation(&setting.store).await, Some(1));
-    assert!(!saved.is_finished());
     drop(lock);
     assert!(saved.await.unwrap().unwrap());
 }

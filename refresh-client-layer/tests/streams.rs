@@ -345,6 +345,40 @@ async fn a_refused_session_lets_the_first_upload_go_on() {
     assert_eq!(upload.to_bytes(), bytes);
 }
 
+/// Law H2: whoever writes the first body hears that it is over, though the stream says nothing.
+#[tokio::test]
+async fn the_first_body_is_woken_and_fails_when_its_rest_is_taken_back() {
+    let world = World::new();
+    let (started, mut ended) = mpsc::unbounded_channel();
+    let inner = tower::service_fn(move |request: Request<Body>| {
+        let is_fresh = request.headers()["authorization"] == "Bearer access-2";
+        let upload = tokio::spawn(request.into_body().collect());
+        started.send(upload).unwrap();
+        async move {
+            // The upload begins, and waits for more.
+            support::settle().await;
+            let mut response = Response::new(Full::<Bytes>::default());
+            if !is_fresh {
+                *response.status_mut() = StatusCode::UNAUTHORIZED;
+            }
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let (sender, body) = stream();
+    sender.send(Frame::data(chunk(0))).unwrap();
+    let request = Request::post(support::URL).body(body).unwrap();
+    let api = RefreshLayer::new(world.session()).layer(inner);
+    let response = soon(api.oneshot(request)).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let first = ended.recv().await.unwrap();
+    let error = soon(first).await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("taken back"));
+    drop(sender);
+    let second = ended.recv().await.unwrap();
+    let second = soon(second).await.unwrap().unwrap();
+    assert_eq!(second.to_bytes(), chunk(0));
+}
+
 /// Law H2: the peer answers and never reads.
 #[tokio::test]
 async fn a_peer_that_never_reads_does_not_hold_up_the_second_attempt() {
