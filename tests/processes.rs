@@ -299,7 +299,7 @@ fn bad_input_is_answered_with_a_sentence() {
             "auth_server",
             server.as_slice(),
             ["--store", "redis"],
-            "give `memory` or `sqlite:PATH`",
+            "give `memory`, `sqlite:PATH`",
         ),
         (
             "auth_server",
