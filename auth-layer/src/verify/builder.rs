@@ -20,6 +20,12 @@ use crate::revocation::Revocations;
 #[derive(Debug)]
 #[must_use = "nothing is verified before `build`"]
 pub struct VerifierBuilder<C = NoCustomClaims> {
+    settings: Settings,
+    custom: PhantomData<fn() -> C>,
+}
+
+#[derive(Debug)]
+struct Settings {
     keys: Vec<VerifyingKey>,
     key_sets: Vec<KeySet>,
     issuers: Names,
@@ -33,7 +39,6 @@ pub struct VerifierBuilder<C = NoCustomClaims> {
     cached_tokens: usize,
     revocations: Option<Revocations>,
     clock: Arc<dyn Clock>,
-    custom: PhantomData<fn() -> C>,
 }
 
 #[derive(Debug, Default)]
@@ -44,7 +49,7 @@ struct Names {
 
 impl VerifierBuilder {
     pub(super) fn new() -> Self {
-        Self {
+        let settings = Settings {
             keys: Vec::new(),
             key_sets: Vec::new(),
             issuers: Names::default(),
@@ -58,6 +63,9 @@ impl VerifierBuilder {
             cached_tokens: 8_192,
             revocations: None,
             clock: Arc::new(SystemClock),
+        };
+        Self {
+            settings,
             custom: PhantomData,
         }
     }
@@ -66,14 +74,14 @@ impl VerifierBuilder {
 impl<C: DeserializeOwned> VerifierBuilder<C> {
     /// Trusts `key`, beside those given before.
     pub fn key(mut self, key: VerifyingKey) -> Self {
-        self.keys.push(key);
+        self.settings.keys.push(key);
         self
     }
 
     /// Trusts the keys of a set that others may change, such as an issuer's. Once only: a key set
     /// belongs to one issuer.
     pub fn keys(mut self, keys: impl Into<KeySet>) -> Self {
-        self.key_sets.push(keys.into());
+        self.settings.key_sets.push(keys.into());
         self
     }
 
@@ -87,90 +95,59 @@ impl<C: DeserializeOwned> VerifierBuilder<C> {
 
     /// Accepts tokens whose `iss` is `issuer`, beside those named before.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
-        self.issuers.accepted.push(issuer.into());
+        self.settings.issuers.accepted.push(issuer.into());
         self
     }
 
     /// Accepts tokens that have `audience` in their `aud`, beside those named before.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        self.audiences.accepted.push(audience.into());
+        self.settings.audiences.accepted.push(audience.into());
         self
     }
 
     /// Accepts tokens of any issuer that has the key. Dangerous where a key serves several issuers.
     pub fn dangerously_accept_any_issuer(mut self) -> Self {
-        self.issuers.any = true;
+        self.settings.issuers.any = true;
         self
     }
 
     /// Accepts tokens meant for others. Dangerous: whoever gets a token for another service of the
     /// same issuer can use it here.
     pub fn dangerously_accept_any_audience(mut self) -> Self {
-        self.audiences.any = true;
+        self.settings.audiences.any = true;
         self
     }
 
     /// Reads your own claims beside the registered ones; tokens that lack them are refused.
     pub fn claims<D: DeserializeOwned>(self) -> VerifierBuilder<D> {
-        let Self {
-            keys,
-            key_sets,
-            issuers,
-            audiences,
-            required,
-            leeway,
-            ..
-        } = self;
-        let Self {
-            max_age,
-            require_at_jwt,
-            accept_bound,
-            max_token_bytes,
-            cached_tokens,
-            revocations,
-            clock,
-            ..
-        } = self;
         VerifierBuilder {
-            keys,
-            key_sets,
-            issuers,
-            audiences,
-            required,
-            leeway,
-            max_age,
-            require_at_jwt,
-            accept_bound,
-            max_token_bytes,
-            cached_tokens,
-            revocations,
-            clock,
+            settings: self.settings,
             custom: PhantomData,
         }
     }
 
     /// Refuses tokens without the claim `name`. `exp`, `iss` and `aud` are required anyway.
     pub fn required_claim(mut self, name: impl Into<String>) -> Self {
-        self.required.push(name.into());
+        self.settings.required.push(name.into());
         self
     }
 
     /// How far clocks may differ, at most 300 s: for `exp` (default: not at all) and for `nbf` and
     /// `iat` (default: 30 s).
     pub fn leeway(mut self, leeway: Duration) -> Self {
-        self.leeway = Some(leeway);
+        self.settings.leeway = Some(leeway);
         self
     }
 
     /// Refuses tokens issued longer ago than `age`, whatever their `exp`; `iat` is then required.
     pub fn max_age(mut self, age: Duration) -> Self {
-        self.max_age = Some(age);
+        self.settings.max_age = Some(age);
         self
     }
 
     /// Accepts only tokens of the type `at+jwt` (RFC 9068 s4), not plain or untyped JWTs.
     pub fn require_at_jwt(mut self) -> Self {
-        self.require_at_jwt = true;
+        self.settings.require_at_jwt = true;
         self
     }
 
@@ -181,26 +158,26 @@ impl<C: DeserializeOwned> VerifierBuilder<C> {
     /// unless it is told how to check them. Whoever calls such a verifier without the layer and does
     /// not look at [`Claims::confirmation`](crate::Claims::confirmation) accepts stolen tokens.
     pub fn accept_sender_constrained(mut self) -> Self {
-        self.accept_bound = true;
+        self.settings.accept_bound = true;
         self
     }
 
     /// Refuses longer tokens unread. Default: 16 KiB.
     pub fn max_token_bytes(mut self, bytes: usize) -> Self {
-        self.max_token_bytes = bytes;
+        self.settings.max_token_bytes = bytes;
         self
     }
 
     /// How many good tokens are remembered, so that their signature is checked once; 0 remembers
     /// none. Default: 8,192, in at most 16 MiB.
     pub fn cached_tokens(mut self, tokens: usize) -> Self {
-        self.cached_tokens = tokens;
+        self.settings.cached_tokens = tokens;
         self
     }
 
     /// Refuses tokens that were revoked before their time was over.
     pub fn revocations(mut self, revocations: Revocations) -> Self {
-        self.revocations = Some(revocations);
+        self.settings.revocations = Some(revocations);
         self
     }
 
@@ -210,7 +187,7 @@ impl<C: DeserializeOwned> VerifierBuilder<C> {
     }
 
     pub(crate) fn shared_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+        self.settings.clock = clock;
         self
     }
 
@@ -220,7 +197,8 @@ impl<C: DeserializeOwned> VerifierBuilder<C> {
     /// When keys, issuer or audience are missing, keys have two sources or a URL that they may not
     /// come from, or the leeway is over 300 s.
     pub fn build(self) -> Result<Verifier<C>, VerifierConfigError> {
-        let keys = match (self.key_sets.as_slice(), self.keys) {
+        let it = self.settings;
+        let keys = match (it.key_sets.as_slice(), it.keys) {
             ([], keys) if keys.is_empty() => return Err(VerifierConfigError::NoKey),
             ([], keys) => KeySet::new(keys),
             ([set], keys) if keys.is_empty() => set.clone(),
@@ -229,26 +207,26 @@ impl<C: DeserializeOwned> VerifierBuilder<C> {
         if keys.is_misplaced() {
             return Err(VerifierConfigError::UnsafeKeyUrl);
         }
-        if self.leeway.is_some_and(|it| it > LONGEST_LEEWAY) {
+        if it.leeway.is_some_and(|leeway| leeway > LONGEST_LEEWAY) {
             return Err(VerifierConfigError::LeewayTooLong);
         }
         let expectations = Expectations {
-            issuers: self.issuers.resolve(VerifierConfigError::NoIssuer)?,
-            audiences: self.audiences.resolve(VerifierConfigError::NoAudience)?,
-            required: self.required,
-            late: self.leeway.unwrap_or(Duration::ZERO),
-            early: self.leeway.unwrap_or(Duration::from_secs(30)),
-            max_age: self.max_age,
-            accept_bound: self.accept_bound,
+            issuers: it.issuers.resolve(VerifierConfigError::NoIssuer)?,
+            audiences: it.audiences.resolve(VerifierConfigError::NoAudience)?,
+            required: it.required,
+            late: it.leeway.unwrap_or(Duration::ZERO),
+            early: it.leeway.unwrap_or(Duration::from_secs(30)),
+            max_age: it.max_age,
+            accept_bound: it.accept_bound,
         };
         Ok(Verifier::new(Shared {
-            cache: (self.cached_tokens > 0).then(|| TokenCache::new(self.cached_tokens)),
+            cache: (it.cached_tokens > 0).then(|| TokenCache::new(it.cached_tokens)),
             keys,
             expectations,
-            require_at_jwt: self.require_at_jwt,
-            max_token_bytes: self.max_token_bytes,
-            revocations: self.revocations,
-            clock: self.clock,
+            require_at_jwt: it.require_at_jwt,
+            max_token_bytes: it.max_token_bytes,
+            revocations: it.revocations,
+            clock: it.clock,
         }))
     }
 }
