@@ -66,6 +66,24 @@ async fn logging_out_kills_the_access_token_at_once_in_the_same_process() {
     );
 }
 
+#[tokio::test]
+async fn signing_out_everywhere_else_keeps_the_one_session() {
+    let server = Server::new(MemoryStore::new());
+    let start = async |who: &str| server.issuer.start(NewSession::new(who)).await.unwrap();
+    let (here, there) = (start("alice").await, start("alice").await);
+    let stranger = start("bob").await;
+    let others = || server.issuer.revoke_others("alice", here.session());
+    assert_eq!(others().await.unwrap(), 1);
+    assert_eq!(others().await.unwrap(), 0);
+    let verifier = server.issuer.verifier();
+    let verdict = verified(&verifier, &there).await;
+    assert_eq!(verdict.unwrap_err(), VerifyErrorKind::Revoked);
+    for alive in [here, stranger] {
+        assert!(verified(&verifier, &alive).await.is_ok());
+        assert!(server.issuer.refresh(keyed(&alive, 1)).await.is_ok());
+    }
+}
+
 /// R4: reuse is reported exactly once, and kills the access tokens.
 #[tokio::test]
 async fn a_stolen_token_ends_the_session_and_is_told_once() {

@@ -122,6 +122,16 @@ impl TokenIssuer {
         .await
     }
 
+    /// Ends all sessions of `subject` but `keep`, and returns how many: "sign out everywhere else".
+    ///
+    /// # Errors
+    /// When the store does not answer; the sessions may go on.
+    pub async fn revoke_others(&self, subject: &str, keep: SessionId) -> Result<usize, StoreError> {
+        let subject = subject.to_owned();
+        self.end(Selection::Others { subject, keep }, RevokedBy::Application)
+            .await
+    }
+
     /// The sessions of `subject` that are alive, newest first.
     ///
     /// # Errors
