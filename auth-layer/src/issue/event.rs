@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use super::RefreshErrorKind;
 use crate::refresh_token::SessionId;
 use crate::store::RevokedBy;
@@ -74,6 +76,15 @@ pub enum SessionEvent {
         /// Who ended it.
         by: RevokedBy,
     },
+    /// A request was turned away, as there were too many before it: with one session's tokens, or with
+    /// tokens that nobody here made, from one address.
+    #[non_exhaustive]
+    RateLimited {
+        /// The session, if its token was genuine.
+        sid: Option<SessionId>,
+        /// From where, if that is known.
+        ip: Option<IpAddr>,
+    },
     /// A refresh was refused or failed, after the event that says more where there is one.
     #[non_exhaustive]
     RefreshFailed {
@@ -120,6 +131,11 @@ impl SessionEvent {
             }
             Self::Revoked { sid, subject, by } => {
                 tracing::info!(target: TARGET, %sid, subject, by = by.as_str(), "session revoked");
+            }
+            Self::RateLimited { sid, ip } => {
+                let sid = sid.map(tracing::field::display);
+                let ip = ip.map(tracing::field::display);
+                tracing::info!(target: TARGET, sid, ip, "too many requests");
             }
             Self::RefreshFailed {
                 sid,
