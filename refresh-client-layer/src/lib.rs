@@ -115,7 +115,7 @@ pub use crate::service::{RefreshService, SkipAuth};
 #[cfg(feature = "file")]
 #[cfg_attr(docsrs, doc(cfg(feature = "file")))]
 pub use crate::store::{FileStore, FileStoreError, FileStoreErrorKind};
-pub use crate::store::{MemoryStore, StoreError, StoredTokens, TokenStore};
+pub use crate::store::{MemoryStore, StoreError, StoreLock, StoredTokens, TokenStore};
 pub use crate::tokens::{
     AccessToken, IdempotencyKey, InvalidTokens, InvalidTokensKind, RefreshToken, TokenSet,
 };

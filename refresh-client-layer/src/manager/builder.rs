@@ -107,8 +107,12 @@ impl TokenManagerBuilder {
         self
     }
 
-    /// Sends no idempotency key, for a server that stumbles over the header, or for several
-    /// processes that have no store in common. A lost answer may then end the session.
+    /// Sends no idempotency key, for a server that does not know or stumbles over the header, or for
+    /// several processes that have no store in common.
+    ///
+    /// Processes that share a store then refresh one at a time (see [`TokenStore::lock`]). Nothing
+    /// helps against a lost answer, be it that the network or that the process died on the way: such
+    /// a server has no means to tell the repeat from a theft. If it detects reuse, the session is over.
     #[must_use]
     pub fn plain_server(mut self) -> Self {
         self.sends_key = false;

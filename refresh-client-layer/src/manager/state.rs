@@ -188,6 +188,14 @@ impl State {
         self.flight == Some(flight)
     }
 
+    /// What `flight` is to replace, if it still is.
+    pub(super) fn parent(&self, flight: FlightId) -> Option<TokenSet> {
+        match &self.session {
+            Session::Live(live) if self.is_current(flight) => Some(live.tokens.clone()),
+            _ => None,
+        }
+    }
+
     /// Takes back a flight that nobody carries out.
     pub(super) fn abandon(&mut self, flight: FlightId) {
         if self.is_current(flight) {

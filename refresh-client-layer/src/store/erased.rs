@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{StoreError, StoredTokens, TokenStore};
+use super::{StoreError, StoreLock, StoredTokens, TokenStore};
 use crate::tokens::{IdempotencyKey, TokenSet};
 
 /// Any [`TokenStore`], with bounded patience.
@@ -34,6 +34,11 @@ impl AnyStore {
 
     pub(crate) async fn clear(&self, up_to: u64) -> Result<(), StoreFault> {
         bounded(self.0.clear(up_to)).await
+    }
+
+    /// As long as it takes: whoever holds the lock waits for a server.
+    pub(crate) async fn lock(&self) -> Result<StoreLock, StoreFault> {
+        self.0.lock().await.map_err(|_| StoreFault(()))
     }
 }
 
@@ -67,6 +72,7 @@ trait Erased: Send + Sync {
     fn save<'a>(&'a self, tokens: &'a TokenSet) -> Boxed<'a, bool>;
     fn begin(&self, generation: u64, key: IdempotencyKey) -> Boxed<'_, Option<StoredTokens>>;
     fn clear(&self, up_to: u64) -> Boxed<'_, ()>;
+    fn lock(&self) -> Boxed<'_, StoreLock>;
 }
 
 impl<S: TokenStore> Erased for S {
@@ -84,6 +90,10 @@ impl<S: TokenStore> Erased for S {
 
     fn clear(&self, up_to: u64) -> Boxed<'_, ()> {
         Box::pin(TokenStore::clear(self, up_to))
+    }
+
+    fn lock(&self) -> Boxed<'_, StoreLock> {
+        Box::pin(TokenStore::lock(self))
     }
 }
 

@@ -1,15 +1,19 @@
 mod disk;
 mod error;
+mod lock;
+mod ordinary;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::time::sleep;
 
 use self::disk::{Disk, Locked};
 pub use self::error::{FileStoreError, FileStoreErrorKind};
-use super::{StoreError, StoredTokens, TokenStore};
+use super::{StoreError, StoreLock, StoredTokens, TokenStore};
 use crate::tokens::{IdempotencyKey, TokenSet};
 
 /// Keeps the session in a file that only its owner can read (mode 0600), also for several processes.
@@ -55,10 +59,10 @@ use crate::tokens::{IdempotencyKey, TokenSet};
 /// after 5 seconds and try again later.
 ///
 /// The processes adopt each other's tokens. If two of them refresh at the same moment they send the
-/// same token *and* the same idempotency key, which is one refresh to a server that heeds the key. The
-/// lock is not held while the server answers; so with
-/// [`plain_server`](crate::TokenManagerBuilder::plain_server), where there is no key, let one process
-/// alone refresh.
+/// same token *and* the same idempotency key, which is one refresh to a server that heeds the key. With
+/// [`plain_server`](crate::TokenManagerBuilder::plain_server), where there is no key, they take turns:
+/// whoever refreshes holds another lock, on `<file>.refresh`, until the new tokens are in the file, and
+/// looks into the file first.
 ///
 /// The work is done by Tokio's blocking threads, or right away outside a runtime.
 #[derive(Clone)]
@@ -146,6 +150,19 @@ impl TokenStore for FileStore {
         })
         .await
     }
+
+    /// On a file of its own, since the others go on to read and write meanwhile. No thread waits:
+    /// the holder may take as long as its server does.
+    async fn lock(&self) -> Result<StoreLock, StoreError> {
+        loop {
+            let held = self.blocking(|disk| disk.refresh_lock.try_lock()).await?;
+            match held {
+                Some(held) => return Ok(StoreLock::new(held)),
+                None if Handle::try_current().is_ok() => sleep(NAP).await,
+                None => return Err(self.disk.refresh_lock.is_locked().into()),
+            }
+        }
+    }
 }
 
 impl fmt::Debug for FileStore {
@@ -153,3 +170,6 @@ impl fmt::Debug for FileStore {
         f.debug_tuple("FileStore").field(&self.disk.path()).finish()
     }
 }
+
+/// How soon a free lock is noticed.
+const NAP: Duration = Duration::from_millis(20);

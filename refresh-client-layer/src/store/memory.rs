@@ -1,12 +1,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{StoreError, StoredTokens, TokenStore};
+use super::{StoreError, StoreLock, StoredTokens, TokenStore};
 use crate::tokens::{IdempotencyKey, TokenSet};
 
 /// Forgets the session when the program ends. Clones share what they hold.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
     kept: Arc<Mutex<Option<StoredTokens>>>,
+    refreshing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl MemoryStore {
@@ -54,5 +55,8 @@ impl TokenStore for MemoryStore {
             *kept = None;
         }
         Ok(())
+    }
+    async fn lock(&self) -> Result<StoreLock, StoreError> {
+        Ok(StoreLock::new(self.refreshing.clone().lock_owned().await))
     }
 }

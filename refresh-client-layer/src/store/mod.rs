@@ -3,11 +3,12 @@
 mod erased;
 #[cfg(feature = "file")]
 mod file;
+mod lock;
 mod memory;
 mod record;
 
 use std::error::Error;
-use std::future::Future;
+use std::future::{Future, ready};
 
 use crate::tokens::{IdempotencyKey, TokenSet};
 
@@ -15,6 +16,7 @@ pub(crate) use self::erased::{AnyStore, StoreFault};
 #[cfg(feature = "file")]
 #[cfg_attr(docsrs, doc(cfg(feature = "file")))]
 pub use self::file::{FileStore, FileStoreError, FileStoreErrorKind};
+pub use self::lock::StoreLock;
 pub use self::memory::MemoryStore;
 pub use self::record::StoredTokens;
 
@@ -91,6 +93,18 @@ pub trait TokenStore: Send + Sync + 'static {
 
     /// Forgets the session, unless its generation is higher than `up_to`.
     fn clear(&self, up_to: u64) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Waits until nobody else who shares this store refreshes, and keeps it so until the lock is
+    /// dropped. The other methods are not held up by it.
+    ///
+    /// Only managers of a [`plain_server`](crate::TokenManagerBuilder::plain_server) ask for it: there
+    /// a second use of a refresh token may end the session. They bound the time, and look into the
+    /// store once they have the lock. One that died must not keep it.
+    ///
+    /// By default there is no lock, which will do for a store that one process uses.
+    fn lock(&self) -> impl Future<Output = Result<StoreLock, StoreError>> + Send {
+        ready(Ok(StoreLock::default()))
+    }
 }
 
 /// Why a store could not do what it was asked.

@@ -1,5 +1,7 @@
 use std::ops::ControlFlow;
 
+use tokio::time::timeout;
+
 use super::End;
 use crate::clock::Now;
 use crate::event::EndReason;
@@ -8,6 +10,7 @@ use crate::manager::shared::Shared;
 use crate::manager::state::{Session, Unsaved};
 use crate::manager::want::FlightId;
 use crate::refresh::{RefreshError, RefreshErrorKind, RefreshRequest};
+use crate::store::StoreLock;
 use crate::tokens::{IdempotencyKey, TokenSet};
 
 /// Finds new tokens: in the store if another process was faster, else at the server.
@@ -16,22 +19,28 @@ pub(super) async fn run(shared: &Shared, flight: FlightId) -> End {
     if is_unloaded {
         return load(shared).await;
     }
+    let _turn = match turn(shared).await {
+        ControlFlow::Continue(lock) => lock,
+        ControlFlow::Break(end) => return end,
+    };
     // Persist before publish: a token that is not stored must not be used up.
     if shared.state().unsaved != Unsaved::Nothing {
         shared.persist().await;
     }
-    let parent = match &shared.state().session {
-        Session::Live(live) => live.tokens.clone(),
-        _ => return End::Grounded,
+    let Some(parent) = shared.state().parent(flight) else {
+        return End::Grounded;
     };
     let key = match begin(shared, &parent).await {
         ControlFlow::Continue(key) => key,
         ControlFlow::Break(end) => return end,
     };
+    if !shared.state().is_current(flight) {
+        return End::Grounded;
+    }
     let asked = Now::read();
     let request = RefreshRequest::new(parent.refresh_token().clone(), key);
     let answer = shared.refresher.refresh(request);
-    match tokio::time::timeout(shared.settings.attempt_timeout, answer).await {
+    match timeout(shared.settings.attempt_timeout, answer).await {
         Ok(Ok(tokens)) if !tokens.access_token().is_valid() => {
             let error = RefreshError::new(
                 RefreshErrorKind::Transient,
@@ -59,6 +68,22 @@ async fn load(shared: &Shared) -> End {
             shared.report_store_fault().await;
             End::failed(UnavailableKind::Store)
         }
+    }
+}
+
+/// Without a key nobody else who shares the store may refresh meanwhile, until the new tokens are
+/// stored. With one there is no need: both would send the same pair.
+async fn turn(shared: &Shared) -> ControlFlow<End, Option<StoreLock>> {
+    if shared.settings.sends_key {
+        return ControlFlow::Continue(None);
+    }
+    match timeout(shared.settings.attempt_timeout, shared.store.lock()).await {
+        Ok(Ok(lock)) => ControlFlow::Continue(Some(lock)),
+        Ok(Err(_fault)) => {
+            shared.report_store_fault().await;
+            ControlFlow::Continue(None)
+        }
+        Err(_elapsed) => ControlFlow::Break(End::failed(UnavailableKind::TimedOut)),
     }
 }
 
