@@ -43,6 +43,7 @@
 //! | --- | --- |
 //! | wrap a Tower client | [`RefreshLayer`] |
 //! | wrap `reqwest` | [`AuthClient`] |
+//! | be a middleware of `reqwest-middleware` | [`reqwest_middleware`] |
 //! | wrap a `tonic` channel | [`grpc`] |
 //! | get a token without the layer, sign in and out, hear of events | [`TokenManager`] |
 //! | refresh over HTTP, or in my own way | [`HttpRefresher`], [`Refresher`] |
@@ -57,6 +58,7 @@
 //! | `http` | [`HttpRefresher`]: JSON or OAuth 2.0 over any Tower HTTP service |
 //! | `file` | [`FileStore`]: the session in a file, also for several processes |
 //! | `reqwest` | [`AuthClient`] and the layer over `reqwest::Client`; includes `http` |
+//! | `reqwest-middleware` | the layer as a middleware: see [`reqwest_middleware`]; includes `reqwest` |
 //! | `tonic` | the layer over a `tonic` channel: see [`grpc`] |
 //! | `full` | all of them |
 //!
@@ -67,6 +69,7 @@
         feature = "file",
         feature = "http",
         feature = "reqwest",
+        feature = "reqwest-middleware",
         feature = "tonic"
     )),
     expect(
@@ -91,6 +94,9 @@ pub mod replay;
 #[cfg(feature = "reqwest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 pub mod reqwest;
+#[cfg(feature = "reqwest-middleware")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest-middleware")))]
+pub mod reqwest_middleware;
 mod schedule;
 mod service;
 mod store;

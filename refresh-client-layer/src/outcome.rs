@@ -71,14 +71,6 @@ impl Outcome {
         }
     }
 
-    #[cfg(feature = "reqwest")]
-    pub(crate) fn passed_through() -> Self {
-        Self {
-            attempts: 1,
-            ..Self::new()
-        }
-    }
-
     pub(crate) fn sent(&mut self) {
         self.attempts += 1;
     }

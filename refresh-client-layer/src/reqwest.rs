@@ -26,6 +26,9 @@ mod redirect;
 mod request;
 mod service;
 
+#[cfg(feature = "reqwest-middleware")]
+pub(crate) use self::message::Outgoing;
+
 pub use self::client::AuthClient;
 pub use self::error::{RequestError, RequestErrorKind};
 pub use self::redirect::same_origin_redirects;

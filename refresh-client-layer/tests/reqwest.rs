@@ -33,6 +33,7 @@ fn client(session: TokenManager) -> AuthClient {
     AuthClient::new(client.build().unwrap(), session)
 }
 
+/// Law H6: the URL of the response is kept.
 #[tokio::test]
 async fn a_refused_request_is_sent_again_with_a_new_token() {
     let api = Site::api().await;

@@ -76,6 +76,21 @@ impl<T> Spare<T> {
         Self(Kept::Recording(Tracked(Some(recording))))
     }
 
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U + Send + 'static) -> Spare<U>
+    where
+        T: 'static,
+        U: 'static,
+    {
+        match self.0 {
+            Kept::Copy(copy) => Spare::copy(change(copy)),
+            Kept::Recording(mut tracked) => {
+                let recording = tracked.0.take().map(|it| it.map(change));
+                Spare(Kept::Recording(Tracked(recording)))
+            }
+        }
+    }
+
     /// Halts the first upload, unless there is something in the way of a second one.
     pub(crate) fn pause(&self) -> Result<(), Obstacle> {
         let Kept::Recording(Tracked(Some(recording))) = &self.0 else {

@@ -1,11 +1,14 @@
 use std::fmt;
 use std::future::poll_fn;
+use std::task::{Context, Poll};
 
 use ::reqwest::{Client, IntoUrl, Method, Request, Response};
+use http::Extensions;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::error::RequestError;
+use super::message::Outgoing;
 use super::request::RequestBuilder;
 use crate::layer::RefreshLayer;
 use crate::manager::TokenManager;
@@ -18,7 +21,7 @@ use crate::service::RefreshService;
 /// [`same_origin_redirects`](super::same_origin_redirects), so that the token stays where it belongs.
 #[derive(Clone)]
 pub struct AuthClient {
-    service: RefreshService<Client>,
+    service: RefreshService<Plain>,
 }
 
 impl AuthClient {
@@ -30,7 +33,7 @@ impl AuthClient {
     /// Sends with `client` through a layer with settings of its own.
     pub fn with_layer(client: Client, layer: &RefreshLayer) -> Self {
         Self {
-            service: layer.layer(client),
+            service: layer.layer(Plain(client)),
         }
     }
 
@@ -66,7 +69,8 @@ impl AuthClient {
 
     /// Starts a request.
     pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
-        RequestBuilder::new(self.clone(), self.unlayered().request(method, url))
+        let Plain(client) = self.service.get_ref();
+        RequestBuilder::new(self.clone(), client.request(method, url))
     }
 
     /// Sends a request that was built elsewhere, such as with `reqwest::RequestBuilder::build`.
@@ -75,20 +79,54 @@ impl AuthClient {
     ///
     /// If there is no token to be had, or as [`reqwest::Client::execute`](Client::execute).
     pub async fn execute(&self, request: Request) -> Result<Response, RequestError> {
-        let mut service = self.service.clone();
-        poll_fn(|cx| Service::<Request>::poll_ready(&mut service, cx))
+        self.execute_with_extensions(request, Extensions::new())
             .await
-            .map_err(RequestError::new)?;
-        service.call(request).await.map_err(RequestError::new)
     }
 
-    pub(super) fn unlayered(&self) -> &Client {
-        self.service.get_ref()
+    /// Sends a request with what the layer looks for in extensions: [`SkipAuth`](crate::SkipAuth),
+    /// [`NoReplay`](crate::replay::NoReplay), [`ReplayCap`](crate::replay::ReplayCap). Extensions
+    /// inside of a [`Request`] cannot be read.
+    ///
+    /// # Errors
+    ///
+    /// As [`execute`](Self::execute).
+    pub async fn execute_with_extensions(
+        &self,
+        request: Request,
+        extensions: Extensions,
+    ) -> Result<Response, RequestError> {
+        let mut service = self.service.clone();
+        poll_fn(|cx| service.poll_ready(cx))
+            .await
+            .map_err(RequestError::new)?;
+        let outgoing = Outgoing {
+            request,
+            extensions,
+        };
+        service.call(outgoing).await.map_err(RequestError::new)
     }
 }
 
 impl fmt::Debug for AuthClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthClient").finish_non_exhaustive()
+    }
+}
+
+/// Sends what comes out of the layer.
+#[derive(Clone)]
+struct Plain(Client);
+
+impl Service<Outgoing> for Plain {
+    type Response = Response;
+    type Error = ::reqwest::Error;
+    type Future = <Client as Service<Request>>::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, outgoing: Outgoing) -> Self::Future {
+        self.0.call(outgoing.request)
     }
 }

@@ -24,7 +24,7 @@ pub enum RequestErrorKind {
 }
 
 impl RequestError {
-    pub(super) fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub(crate) fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let source = source.into();
         let kind = if source.is::<SessionEnded>() {
             RequestErrorKind::SessionEnded

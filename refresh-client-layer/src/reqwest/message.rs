@@ -4,6 +4,51 @@ use http::{Extensions, HeaderMap, StatusCode};
 use crate::origin::Target;
 use crate::replay::{self, Source, Spare, record};
 
+/// A request, and what its sender attached for the layer to see: a [`Request`] keeps its extensions
+/// to itself.
+pub(crate) struct Outgoing {
+    pub(crate) request: Request,
+    pub(crate) extensions: Extensions,
+}
+
+impl replay::Request for Outgoing {
+    fn target(&self) -> Option<Target<'_>> {
+        self.request.target()
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        self.request.headers()
+    }
+
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.request.headers_mut()
+    }
+
+    fn extensions(&self) -> Option<&Extensions> {
+        Some(&self.extensions)
+    }
+
+    fn split(self, cap: usize) -> (Self, Option<Spare<Self>>) {
+        let Self {
+            request,
+            extensions,
+        } = self;
+        let (request, spare) = request.split(cap);
+        let again = extensions.clone();
+        let spare = spare.map(|spare| {
+            spare.map(|request| Self {
+                request,
+                extensions: again,
+            })
+        });
+        let first = Self {
+            request,
+            extensions,
+        };
+        (first, spare)
+    }
+}
+
 impl replay::Request for Request {
     fn target(&self) -> Option<Target<'_>> {
         target(self.url())
@@ -17,7 +62,6 @@ impl replay::Request for Request {
         self.headers_mut()
     }
 
-    /// It keeps them to itself.
     fn extensions(&self) -> Option<&Extensions> {
         None
     }

@@ -2,11 +2,13 @@ use std::time::Duration;
 
 use ::reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use ::reqwest::{Body, Request, Response, Version};
+use http::Extensions;
 use serde::Serialize;
 
 use super::client::AuthClient;
 use super::error::RequestError;
-use crate::outcome::Outcome;
+use crate::replay::{NoReplay, ReplayCap};
+use crate::service::SkipAuth;
 
 /// A request that is being built; like [`reqwest::RequestBuilder`](::reqwest::RequestBuilder), but
 /// sent through the layer.
@@ -15,7 +17,7 @@ use crate::outcome::Outcome;
 pub struct RequestBuilder {
     client: AuthClient,
     builder: ::reqwest::RequestBuilder,
-    skips_auth: bool,
+    extensions: Extensions,
 }
 
 impl RequestBuilder {
@@ -23,7 +25,7 @@ impl RequestBuilder {
         Self {
             client,
             builder,
-            skips_auth: false,
+            extensions: Extensions::new(),
         }
     }
 
@@ -87,9 +89,25 @@ impl RequestBuilder {
         self.with(|builder| builder.bearer_auth(token))
     }
 
-    /// Sends the request past the layer, as [`SkipAuth`](crate::SkipAuth) does.
-    pub fn skip_auth(mut self) -> Self {
-        self.skips_auth = true;
+    /// Sends the request past the layer, as [`SkipAuth`] does.
+    pub fn skip_auth(self) -> Self {
+        self.with_extension(SkipAuth)
+    }
+
+    /// Sends the request once, whatever the answer, as [`NoReplay`] does.
+    pub fn no_replay(self) -> Self {
+        self.with_extension(NoReplay)
+    }
+
+    /// Keeps up to so many bytes of a streamed body until the server has answered, as [`ReplayCap`]
+    /// does.
+    pub fn replay_cap(self, bytes: usize) -> Self {
+        self.with_extension(ReplayCap(bytes))
+    }
+
+    /// Attaches something for the layer to see.
+    pub fn with_extension<T: Clone + Send + Sync + 'static>(mut self, extension: T) -> Self {
+        self.extensions.insert(extension);
         self
     }
 
@@ -102,7 +120,7 @@ impl RequestBuilder {
         self
     }
 
-    /// The request, to be sent with [`AuthClient::execute`].
+    /// The request, to be sent with [`AuthClient::execute`]. Extensions are not part of it.
     ///
     /// # Errors
     ///
@@ -121,16 +139,9 @@ impl RequestBuilder {
         let Self {
             client,
             builder,
-            skips_auth,
+            extensions,
         } = self;
         let request = builder.build().map_err(RequestError::new)?;
-        if skips_auth {
-            let sent = client.unlayered().execute(request).await;
-            let mut response = sent.map_err(RequestError::new)?;
-            response.extensions_mut().insert(Outcome::passed_through());
-            Ok(response)
-        } else {
-            client.execute(request).await
-        }
+        client.execute_with_extensions(request, extensions).await
     }
 }

@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -28,7 +30,9 @@ impl Hit {
     }
 }
 
-type Handler = Arc<dyn Fn(&Hit) -> Response<Full<Bytes>> + Send + Sync>;
+pub type SiteBody = BoxBody<Bytes, Infallible>;
+
+type Handler = Arc<dyn Fn(Hit) -> BoxFuture<'static, Response<SiteBody>> + Send + Sync>;
 
 pub struct Site {
     pub addr: SocketAddr,
@@ -38,6 +42,17 @@ pub struct Site {
 impl Site {
     pub async fn start(
         handler: impl Fn(&Hit) -> Response<Full<Bytes>> + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_slow(move |hit| {
+            let answer = handler(&hit).map(BodyExt::boxed);
+            Box::pin(std::future::ready(answer))
+        })
+        .await
+    }
+
+    /// With answers that take their time.
+    pub async fn start_slow(
+        handler: impl Fn(Hit) -> BoxFuture<'static, Response<SiteBody>> + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
@@ -85,9 +100,8 @@ async fn serve(listener: TcpListener, handler: Handler, hits: Arc<Mutex<Vec<Hit>
                     headers: parts.headers,
                     body: body.collect().await.unwrap().to_bytes(),
                 };
-                let response = handler(&hit);
-                hits.lock().unwrap().push(hit);
-                Ok::<_, Infallible>(response)
+                hits.lock().unwrap().push(hit.clone());
+                Ok::<_, Infallible>(handler(hit).await)
             }
         });
         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
