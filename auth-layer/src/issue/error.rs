@@ -120,6 +120,10 @@ pub enum RefreshErrorKind {
     Expired,
     /// The session belongs to another OAuth client.
     OtherClient,
+    /// The session is bound to a key, and the request brought no proof of one.
+    Unproved,
+    /// The session is bound to another key than the one that was proved.
+    OtherKey,
     /// A repeat that was overtaken: whoever sent it has a newer token already.
     Superseded,
     /// Somebody holds a copy. The session is revoked by this.
@@ -145,6 +149,8 @@ impl fmt::Display for RefreshError {
             RefreshErrorKind::Revoked => "the session was revoked",
             RefreshErrorKind::Expired => "the session expired",
             RefreshErrorKind::OtherClient => "the session belongs to another client",
+            RefreshErrorKind::Unproved => "the session is bound to a key, and none was proved",
+            RefreshErrorKind::OtherKey => "the session is bound to another key",
             RefreshErrorKind::Superseded => "the refresh token was superseded",
             RefreshErrorKind::Reused => "the refresh token was used twice: the session is revoked",
             RefreshErrorKind::StoreBehind => "the session store is older than the refresh token",
@@ -183,6 +189,8 @@ impl From<Dead> for RefreshError {
             Dead::Revoked => RefreshErrorKind::Revoked.into(),
             Dead::Expired => RefreshErrorKind::Expired.into(),
             Dead::OtherClient => RefreshErrorKind::OtherClient.into(),
+            Dead::Unproved => RefreshErrorKind::Unproved.into(),
+            Dead::OtherKey => RefreshErrorKind::OtherKey.into(),
         }
     }
 }

@@ -91,7 +91,7 @@ impl Core {
         let (sid, subject) = (session.id, session.subject.clone());
         let generation = session.chain.generation;
         match outcome {
-            Outcome::Advanced => {
+            Outcome::Advanced | Outcome::Kept => {
                 self.tell(SessionEvent::Refreshed {
                     sid,
                     subject,

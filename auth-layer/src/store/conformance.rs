@@ -16,6 +16,7 @@ mod history;
 mod single;
 
 pub use crowd::{
+    a_kept_token_serves_all_who_prove_its_key,
     competing_keys_leave_one_child_and_a_revoked_session, repeats_of_one_refresh_get_one_child,
     revocation_wins_over_rotations,
 };
@@ -42,4 +43,5 @@ pub async fn all<S: SessionStore>(store: S) {
     repeats_of_one_refresh_get_one_child(&store).await;
     competing_keys_leave_one_child_and_a_revoked_session(&store).await;
     revocation_wins_over_rotations(&store).await;
+    a_kept_token_serves_all_who_prove_its_key(&store).await;
 }

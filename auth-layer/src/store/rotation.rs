@@ -9,12 +9,14 @@
 //! | [`Forked`](Outcome::Forked) | it is the one before, and asks for another child | the session is revoked |
 //! | [`Stale`](Outcome::Stale) | it is any older one | the session is revoked |
 //! | [`Future`](Outcome::Future) | the store has never seen it | none |
-//! | [`Dead`] | the session is revoked, expired, another client's or unknown | none |
+//! | [`Kept`](Outcome::Kept) | it is the newest, and need not be replaced as it is bound to a key | none |
+//! | [`Dead`] | the session is revoked, expired, another's or unknown | none |
 
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::claims::Thumbprint;
 use crate::clock::Timestamp;
 use crate::refresh_token::{SessionId, TokenHash};
 
@@ -40,6 +42,11 @@ pub struct Rotation {
     pub repeat_leeway: Duration,
     /// The OAuth client that presents it. A session that was given to a client is that client's.
     pub client_id: Option<String>,
+    /// The key that was proved with it. A session that is bound to a key is of use with that one only;
+    /// to any other session it means nothing.
+    pub jkt: Option<Thumbprint>,
+    /// Whether a session that is bound to a key goes on with the same token.
+    pub keep_bound: bool,
     /// From where.
     pub ip: Option<IpAddr>,
     /// With which program.
@@ -47,7 +54,7 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// A rotation without idempotency key, leeway, client or origin, for a session that may stay
+    /// A rotation without idempotency key, leeway, client, key or origin, for a session that may stay
     /// unused for 14 days.
     pub fn new(
         session: SessionId,
@@ -66,6 +73,8 @@ impl Rotation {
             idle: Duration::from_secs(14 * 24 * 3600),
             repeat_leeway: Duration::ZERO,
             client_id: None,
+            jkt: None,
+            keep_bound: false,
             ip: None,
             user_agent: None,
         }
@@ -112,15 +121,29 @@ impl Chain {
         }
     }
 
-    /// Decides and applies.
+    /// Decides and applies, for a token that is replaced when it was used.
     ///
     /// # Errors
     /// When the chain is dead.
     pub fn rotate(&mut self, rotation: &Rotation) -> Result<Outcome, Dead> {
+        self.apply(rotation, Outcome::Advanced)
+    }
+
+    /// Decides and applies, for a token that may be used again. An older one than the newest is
+    /// judged as ever.
+    ///
+    /// # Errors
+    /// When the chain is dead.
+    pub fn keep(&mut self, rotation: &Rotation) -> Result<Outcome, Dead> {
+        self.apply(rotation, Outcome::Kept)
+    }
+
+    fn apply(&mut self, rotation: &Rotation, newest: Outcome) -> Result<Outcome, Dead> {
         self.is_alive(rotation.now)?;
-        let outcome = self.decide(rotation);
+        let outcome = self.decide(rotation, newest);
         match outcome {
             Outcome::Advanced => self.advance(rotation),
+            Outcome::Kept => self.prolong(rotation),
             Outcome::Forked | Outcome::Stale => self.revoked_at = Some(rotation.now),
             Outcome::Replayed | Outcome::Late | Outcome::Future => {}
         }
@@ -141,7 +164,7 @@ impl Chain {
         }
     }
 
-    fn decide(&self, it: &Rotation) -> Outcome {
+    fn decide(&self, it: &Rotation, newest: Outcome) -> Outcome {
         let behind = self.generation.checked_sub(it.generation);
         let is_previous = self.previous == Some(it.presented);
         let forgiven = it
@@ -149,7 +172,7 @@ impl Chain {
             .is_some_and(|since| since <= self.rotated_at);
         let repeats = it.keyed || forgiven;
         match behind {
-            Some(0) if self.current == it.presented => Outcome::Advanced,
+            Some(0) if self.current == it.presented => newest,
             Some(1) if is_previous && self.current == it.child && repeats => Outcome::Replayed,
             Some(2) if it.keyed && self.previous == Some(it.child) => Outcome::Late,
             Some(1) if is_previous => Outcome::Forked,
@@ -163,6 +186,10 @@ impl Chain {
         self.previous = Some(self.current);
         self.current = rotation.child;
         self.rotated_at = rotation.now;
+        self.prolong(rotation);
+    }
+
+    fn prolong(&mut self, rotation: &Rotation) {
         self.idle_expires_at = rotation
             .now
             .plus(rotation.idle)
@@ -189,6 +216,8 @@ pub enum Outcome {
     Stale,
     /// A genuine token that the store has never seen: the store is older than its tokens.
     Future,
+    /// It was the newest token, and still is.
+    Kept,
 }
 
 impl Outcome {
@@ -210,6 +239,10 @@ pub enum Dead {
     Expired,
     /// It belongs to another OAuth client.
     OtherClient,
+    /// It is bound to a key, and none was proved.
+    Unproved,
+    /// It is bound to another key.
+    OtherKey,
 }
 
 impl fmt::Display for Dead {
@@ -219,6 +252,8 @@ impl fmt::Display for Dead {
             Self::Revoked => "the session was revoked",
             Self::Expired => "the session expired",
             Self::OtherClient => "the session belongs to another client",
+            Self::Unproved => "the session is bound to a key, and none was proved",
+            Self::OtherKey => "the session is bound to another key",
         })
     }
 }

@@ -1,3 +1,4 @@
+use crate::claims::Thumbprint;
 use crate::clock::Timestamp;
 use crate::refresh_token::{SessionId, TokenHash};
 use crate::store::{
@@ -30,6 +31,7 @@ pub(super) fn outcome(row: &impl SessionRow) -> Result<Outcome, StoreError> {
         Ok(4) => Ok(Outcome::Forked),
         Ok(5) => Ok(Outcome::Stale),
         Ok(6) => Ok(Outcome::Future),
+        Ok(7) => Ok(Outcome::Kept),
         _ => Err(StoreErrorKind::Damaged.into()),
     }
 }
@@ -43,6 +45,9 @@ fn read(row: &impl SessionRow) -> Result<Session, Cause> {
     let subject = text(row, "subject")?;
     let mut session = Session::new(id, subject, current, created_at, Default::default());
     session.client_id = row.text("client_id")?.map(str::to_owned);
+    if row.bytes("jkt")?.is_some() {
+        session.jkt = Some(Thumbprint::from_bytes(bytes(row, "jkt")?));
+    }
     session.scopes = text(row, "scopes")?.parse()?;
     session.label = row.text("label")?.map(str::to_owned);
     session.claims = CustomClaims::from_json(text(row, "claims")?)?;

@@ -2,6 +2,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Chain, CustomClaims, Dead, Outcome, Rotated, Rotation};
+use crate::claims::Thumbprint;
 use crate::clock::Timestamp;
 use crate::refresh_token::{SessionId, TokenHash};
 use crate::scope::Scopes;
@@ -16,6 +17,8 @@ pub struct Session {
     pub subject: String,
     /// The OAuth client that it was given to, and to which alone its tokens are of use.
     pub client_id: Option<String>,
+    /// The key that has to be proved with each of its tokens, the `cnf.jkt` claim (RFC 9449 s6.1).
+    pub jkt: Option<Thumbprint>,
     /// What its access tokens may be used for.
     pub scopes: Scopes,
     /// A name that the user knows it by, such as "Firefox on Linux".
@@ -49,6 +52,7 @@ impl Session {
             id,
             subject: subject.into(),
             client_id: None,
+            jkt: None,
             scopes: Scopes::default(),
             label: None,
             claims: CustomClaims::default(),
@@ -69,13 +73,15 @@ impl Session {
     /// All of [`SessionStore::rotate`](super::SessionStore::rotate), for stores that hold sessions
     /// as values.
     pub fn rotate(&mut self, rotation: &Rotation) -> Rotated {
-        let decided = self
-            .admit(rotation)
-            .and_then(|()| self.chain.rotate(rotation));
+        let keeps = rotation.keep_bound && self.jkt.is_some();
+        let decided = self.admit(rotation).and_then(|()| match keeps {
+            true => self.chain.keep(rotation),
+            false => self.chain.rotate(rotation),
+        });
         match decided {
             Err(dead) => Rotated::Dead(dead),
             Ok(outcome) => {
-                if outcome == Outcome::Advanced {
+                if matches!(outcome, Outcome::Advanced | Outcome::Kept) {
                     self.ip = rotation.ip.or(self.ip);
                     if let Some(user_agent) = &rotation.user_agent {
                         self.user_agent = Some(user_agent.clone());
@@ -88,15 +94,18 @@ impl Session {
         }
     }
 
-    /// Whether a rotation by that client at that time is decided at all.
+    /// Whether a rotation by that client, with that key, at that time is decided at all.
     ///
     /// # Errors
     /// When it is not, and why.
     pub fn admit(&self, rotation: &Rotation) -> Result<(), Dead> {
         if self.client_id.is_some() && self.client_id != rotation.client_id {
-            Err(Dead::OtherClient)
-        } else {
-            self.chain.is_alive(rotation.now)
+            return Err(Dead::OtherClient);
+        }
+        match (self.jkt, rotation.jkt) {
+            (Some(_), None) => Err(Dead::Unproved),
+            (Some(bound_to), Some(proved)) if bound_to != proved => Err(Dead::OtherKey),
+            _ => self.chain.is_alive(rotation.now),
         }
     }
 

@@ -268,6 +268,7 @@ impl Server {
                 self.reuses += 1;
                 Ok(Answer::InvalidGrant)
             }
+            Ok(Outcome::Kept) => unreachable!("no session here is bound to a key"),
             Ok(Outcome::Future) | Err(_) => Ok(Answer::InvalidGrant),
         }
     }

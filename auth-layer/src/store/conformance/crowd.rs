@@ -3,6 +3,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::dice::{NOW, child_of, first_token, refresh, session, session_id};
+use crate::claims::Thumbprint;
 use crate::store::{Dead, Outcome, RevokedBy, Rotated, Rotation, Selection, SessionStore};
 
 const CROWD: u64 = 100;
@@ -55,6 +56,45 @@ pub async fn competing_keys_leave_one_child_and_a_revoked_session<S: SessionStor
         let answer = store.rotate(leaf).await.expect("answered");
         assert_eq!(answer, Rotated::Dead(Dead::Revoked));
     }
+}
+
+/// A token that is bound to a key, and need not be replaced, serves a hundred at once; who cannot prove
+/// that key gets nothing and does no harm.
+pub async fn a_kept_token_serves_all_who_prove_its_key<S: SessionStore>(store: &Arc<S>) {
+    let id = session_id(10, 0);
+    let [owner, thief] = [1, 2].map(|it| Thumbprint::from_bytes([it; 32]));
+    let mut bound = session(id, "is bound");
+    bound.jkt = Some(owner);
+    store.insert(bound).await.expect("inserted");
+    let with = |jkt, key| Rotation {
+        jkt,
+        keep_bound: true,
+        ..refresh(id, 0, first_token(id), key)
+    };
+    let keys = [Some(owner), Some(thief), None];
+    let answers = at_once(
+        store,
+        (0..CROWD).flat_map(|key| keys.map(|it| with(it, key))),
+    )
+    .await;
+    for answer in &answers {
+        match answer {
+            Rotated::Decided(Outcome::Kept, after) => {
+                assert_eq!(
+                    (after.chain.generation, after.chain.current),
+                    (0, first_token(id))
+                );
+            }
+            Rotated::Dead(Dead::OtherKey | Dead::Unproved) => {}
+            other => panic!("nothing is replaced and nobody found out, but was {other:?}"),
+        }
+    }
+    let count = |dead| {
+        let is = |it: &&Rotated| **it == Rotated::Dead(dead);
+        answers.iter().filter(is).count() as u64
+    };
+    assert_eq!(count(Dead::OtherKey), CROWD);
+    assert_eq!(count(Dead::Unproved), CROWD);
 }
 
 /// However a log-out and refreshes race, it wins in the end, and is told once (invariant 3).

@@ -2,6 +2,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::dice::{Dice, NOW, first_token, refresh, session, session_id};
+use crate::claims::Thumbprint;
 use crate::clock::Timestamp;
 use crate::refresh_token::{SessionId, TokenHash};
 use crate::store::{Dead, Outcome, RevokedBy, Rotated, Rotation, Selection, Session, SessionStore};
@@ -26,6 +27,8 @@ pub async fn histories_follow_the_decision(store: &impl SessionStore, seed: u64)
 }
 
 const STEPS: u32 = 300;
+const OWNERS_KEY: Thumbprint = Thumbprint::from_bytes([1; 32]);
+const ANOTHER_KEY: Thumbprint = Thumbprint::from_bytes([2; 32]);
 
 struct History {
     seed: u64,
@@ -63,6 +66,9 @@ impl History {
         session.created_at = self.now;
         if self.dice.one_in(4) {
             session.client_id = Some("client".to_owned());
+        }
+        if self.dice.one_in(3) {
+            session.jkt = Some(OWNERS_KEY);
         }
         store.insert(session.clone()).await.expect("inserted");
         self.sessions.push(session);
@@ -114,11 +120,17 @@ impl History {
             4..8 => rotation.repeat_leeway = Duration::from_secs(3),
             8..12 => rotation.user_agent = Some("another browser".to_owned()),
             12 => rotation.ip = Some([127, 0, 0, 1].into()),
+            13..17 => rotation.keep_bound = true,
             _ => {}
         }
         if !self.dice.one_in(5) {
             rotation.client_id = Some("client".to_owned());
         }
+        rotation.jkt = match self.dice.below(12) {
+            0 => None,
+            1 => Some(ANOTHER_KEY),
+            _ => Some(OWNERS_KEY),
+        };
         Some(rotation)
     }
 
@@ -209,6 +221,7 @@ impl Seen {
             Outcome::Forked | Outcome::Stale => {
                 self.reused.insert(id);
             }
+            Outcome::Kept => assert_eq!(after.chain.current, rotation.presented, "{at}"),
             Outcome::Late | Outcome::Future => {}
         }
     }

@@ -4,6 +4,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::dice::{ABSOLUTE, NOW, first_token, refresh, session, session_id};
+use crate::claims::Thumbprint;
 use crate::clock::Timestamp;
 use crate::store::{CustomClaims, Outcome, Rotated, Selection, SessionStore, StoreErrorKind};
 
@@ -11,6 +12,7 @@ use crate::store::{CustomClaims, Outcome, Rotated, Selection, SessionStore, Stor
 pub async fn everything_of_a_session_comes_back(store: &impl SessionStore) {
     let mut full = session(session_id(1, 0), "somebody with \"quotes\" and ünïcödé");
     full.client_id = Some("client".to_owned());
+    full.jkt = Some(Thumbprint::from_bytes([7; 32]));
     full.scopes = "read write".parse().expect("two scopes");
     full.label = Some("Firefox on Linux".to_owned());
     let claims = serde_json::json!({ "role": "admin", "n": [1, 2.5, null] });

@@ -188,9 +188,10 @@ async fn migrate(on: &mut PgConnection) -> Result<(), PostgresOpenError> {
 const ALONE: &str = "SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = 0; \
     SELECT pg_advisory_xact_lock(x'6175746873657373'::bigint)";
 
-const MIGRATIONS: [&str; 1] = [include_str!(
-    "../../../migrations/postgres/0001_auth_session.sql"
-)];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../migrations/postgres/0001_auth_session.sql"),
+    include_str!("../../../migrations/postgres/0002_auth_session_jkt.sql"),
+];
 
 impl From<PostgresOpenErrorKind> for PostgresOpenError {
     fn from(kind: PostgresOpenErrorKind) -> Self {

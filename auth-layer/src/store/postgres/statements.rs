@@ -45,6 +45,8 @@ fn bind_rotations(batch: &Batch) -> Query<'static, Postgres, PgArguments> {
         .bind(column(batch, |it| it.client_id.clone()))
         .bind(column(batch, |it| it.ip.map(|it| it.to_string())))
         .bind(column(batch, |it| it.user_agent.clone()))
+        .bind(column(batch, |it| it.jkt.map(|it| *it.as_bytes())))
+        .bind(column(batch, |it| it.keep_bound))
 }
 
 pub(super) async fn insert(pool: &PgPool, it: &Session) -> Result<(), StoreError> {
@@ -70,6 +72,7 @@ pub(super) async fn insert(pool: &PgPool, it: &Session) -> Result<(), StoreError
             .bind(it.revoked_by.map(RevokedBy::as_str))
             .bind(it.ip.map(|it| it.to_string()))
             .bind(&it.user_agent)
+            .bind(it.jkt.map(|it| *it.as_bytes()))
     });
     inserted.await.map(drop)
 }
@@ -221,7 +224,7 @@ macro_rules! columns {
     () => {
         "id, subject, client_id, scopes, label, claims, auth_time, created_at, generation, \
         current_hash, previous_hash, rotated_at, idle_expires_at, absolute_expires_at, revoked_at, \
-        revoked_by, ip, user_agent, last_outcome"
+        revoked_by, ip, user_agent, jkt, last_outcome"
     };
 }
 
@@ -233,8 +236,8 @@ const FIND: &str = concat!(
 
 const INSERT: &str = "INSERT INTO auth_session (id, subject, client_id, scopes, label, claims, \
     auth_time, created_at, generation, current_hash, previous_hash, rotated_at, idle_expires_at, \
-    absolute_expires_at, revoked_at, revoked_by, ip, user_agent) VALUES \
-    ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+    absolute_expires_at, revoked_at, revoked_by, ip, user_agent, jkt) VALUES \
+    ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
 
 const REVOKE_ONE: &str = concat!(
     "UPDATE auth_session SET revoked_at = $1, revoked_by = $2 \

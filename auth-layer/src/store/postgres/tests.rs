@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, PgConnection, query_scalar, raw_sql};
+use sqlx::{Connection as _, PgConnection, query, query_scalar, raw_sql};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -352,6 +352,45 @@ async fn another_programs_table_and_a_newer_schema_are_refused() {
         .unwrap();
     let error = PostgresStore::connect(&url).await.unwrap_err();
     assert_eq!(error.kind(), PostgresOpenErrorKind::Newer);
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_version_is_brought_up_to_date_with_its_sessions() {
+    let url = database().await;
+    let mut first = PgConnection::connect(&url).await.unwrap();
+    raw_sql(include_str!(
+        "../../../migrations/postgres/0001_auth_session.sql"
+    ))
+    .execute(&mut first)
+    .await
+    .unwrap();
+    raw_sql("INSERT INTO auth_session_schema (version) VALUES (1)")
+        .execute(&mut first)
+        .await
+        .unwrap();
+    let old = session(1);
+    query(
+        "INSERT INTO auth_session (id, subject, scopes, claims, auth_time, created_at, generation, \
+        current_hash, rotated_at, idle_expires_at, absolute_expires_at) \
+        VALUES ($1, $5, '', '{}', $3, $3, 0, $2, $3, $4, $4)",
+    )
+    .bind(*old.id.as_bytes())
+    .bind(*old.chain.current.as_bytes())
+    .bind(old.created_at.as_millis())
+    .bind(old.chain.idle_expires_at.as_millis())
+    .bind(&old.subject)
+    .execute(&mut first)
+    .await
+    .unwrap();
+    let store = PostgresStore::connect(&url).await.unwrap();
+    let mut bound = session(2);
+    bound.jkt = Some(crate::claims::Thumbprint::from_bytes([2; 32]));
+    store.insert(bound.clone()).await.unwrap();
+    let now = old.created_at;
+    for it in [old, bound] {
+        let listed = store.list(Selection::One(it.id), now).await;
+        assert_eq!(listed.unwrap(), [it]);
+    }
 }
 
 #[tokio::test]

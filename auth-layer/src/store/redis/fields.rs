@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::error::Error;
 
+use crate::claims::Thumbprint;
 use crate::clock::Timestamp;
 use crate::refresh_token::{SessionId, TokenHash};
 use crate::store::{Chain, CustomClaims, Outcome, RevokedBy, Session, StoreError, StoreErrorKind};
@@ -26,6 +27,7 @@ pub(super) fn write(it: &Session) -> Vec<(&'static str, Vec<u8>)> {
     ];
     let mut optional = |name, value: Option<Vec<u8>>| fields.extend(value.map(|it| (name, it)));
     optional("client_id", it.client_id.clone().map(String::into_bytes));
+    optional("jkt", it.jkt.map(|it| it.as_bytes().to_vec()));
     optional("label", it.label.clone().map(String::into_bytes));
     optional(
         "previous_hash",
@@ -52,6 +54,7 @@ pub(super) fn outcome(number: u8) -> Result<Outcome, StoreError> {
         4 => Ok(Outcome::Forked),
         5 => Ok(Outcome::Stale),
         6 => Ok(Outcome::Future),
+        7 => Ok(Outcome::Kept),
         _ => Err(StoreErrorKind::Damaged.into()),
     }
 }
@@ -59,11 +62,12 @@ pub(super) fn outcome(number: u8) -> Result<Outcome, StoreError> {
 type Cause = Box<dyn Error + Send + Sync>;
 
 fn read(id: SessionId, fields: &Reader<'_>) -> Result<Session, Cause> {
-    let current = fields.hash("current_hash")?.ok_or(MISSING)?;
+    let current = TokenHash::from_bytes(fields.bytes("current_hash")?.ok_or(MISSING)?);
     let created_at = fields.time("created_at")?;
     let subject = fields.text("subject")?.ok_or(MISSING)?;
     let mut session = Session::new(id, subject, current, created_at, Default::default());
     session.client_id = fields.text("client_id")?.map(str::to_owned);
+    session.jkt = fields.bytes("jkt")?.map(Thumbprint::from_bytes);
     session.scopes = fields.text("scopes")?.ok_or(MISSING)?.parse()?;
     session.label = fields.text("label")?.map(str::to_owned);
     session.claims = CustomClaims::from_json(fields.text("claims")?.ok_or(MISSING)?)?;
@@ -79,7 +83,7 @@ fn chain(current: TokenHash, fields: &Reader<'_>) -> Result<Chain, Cause> {
     let rotated_at = fields.time("rotated_at")?;
     let mut chain = Chain::new(current, rotated_at, Default::default(), Default::default());
     chain.generation = fields.text("generation")?.ok_or(MISSING)?.parse()?;
-    chain.previous = fields.hash("previous_hash")?;
+    chain.previous = fields.bytes("previous_hash")?.map(TokenHash::from_bytes);
     chain.idle_expires_at = fields.time("idle_expires_at")?;
     chain.absolute_expires_at = fields.time("absolute_expires_at")?;
     if fields.0.contains_key("revoked_at") {
@@ -101,9 +105,9 @@ impl<'a> Reader<'a> {
         Ok(Timestamp::from_millis(millis))
     }
 
-    fn hash(&self, name: &str) -> Result<Option<TokenHash>, Cause> {
-        let bytes = self.0.get(name).map(|it| <[u8; 32]>::try_from(&it[..]));
-        Ok(bytes.transpose()?.map(TokenHash::from_bytes))
+    fn bytes(&self, name: &str) -> Result<Option<[u8; 32]>, Cause> {
+        let bytes = self.0.get(name).map(|it| it[..].try_into());
+        Ok(bytes.transpose()?)
     }
 }
 

@@ -1,5 +1,5 @@
 -- KEYS 1 session   ARGV 1 generation, 2 presented, 3 child, 4 keyed, 5 now, 6 now + idle; each of the rest is empty or
--- has an `=` before it: 7 forgiven since, 8 client id, 9 ip, 10 user agent
+-- has an `=` before it: 7 forgiven since, 8 client id, 9 ip, 10 user agent; 11 jkt or empty, 12 keep bound
 local key, generation, presented, child, keyed, now = KEYS[1], tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4] == '1', ARGV[5]
 local fields = redis.call('HGETALL', key)
 local s = {}
@@ -8,7 +8,8 @@ for i = 1, #fields, 2 do
 end
 
 if not s.generation or s.revoked_at or tonumber(now) >= tonumber(s.idle_expires_at)
-    or tonumber(now) >= tonumber(s.absolute_expires_at) or (s.client_id and '=' .. s.client_id ~= ARGV[8]) then
+    or tonumber(now) >= tonumber(s.absolute_expires_at) or (s.client_id and '=' .. s.client_id ~= ARGV[8])
+    or (s.jkt and s.jkt ~= ARGV[11]) then
     return {0, fields}
 end
 
@@ -17,7 +18,7 @@ local is_previous = s.previous_hash == presented
 local forgiven = ARGV[7] ~= '' and tonumber(s.rotated_at) >= tonumber(string.sub(ARGV[7], 2))
 local outcome
 if behind == 0 and s.current_hash == presented then
-    outcome = 1
+    outcome = s.jkt and ARGV[12] == '1' and 7 or 1
 elseif behind == 1 and is_previous and s.current_hash == child and (keyed or forgiven) then
     outcome = 2
 elseif behind == 2 and keyed and s.previous_hash == child then
@@ -30,13 +31,17 @@ else
     outcome = 6
 end
 
-if outcome == 1 then
+if outcome == 1 or outcome == 7 then
     local idle = ARGV[6]
     if tonumber(idle) > tonumber(s.absolute_expires_at) then
         idle = s.absolute_expires_at
     end
-    redis.call('HINCRBY', key, 'generation', 1)
-    redis.call('HSET', key, 'previous_hash', s.current_hash, 'current_hash', child, 'rotated_at', now, 'idle_expires_at', idle)
+    if outcome == 1 then
+        redis.call('HINCRBY', key, 'generation', 1)
+        redis.call('HSET', key, 'previous_hash', s.current_hash, 'current_hash', child, 'rotated_at', now, 'idle_expires_at', idle)
+    else
+        redis.call('HSET', key, 'idle_expires_at', idle)
+    end
     if ARGV[9] ~= '' then
         redis.call('HSET', key, 'ip', string.sub(ARGV[9], 2))
     end

@@ -75,7 +75,9 @@ impl Scripts {
             .arg(optional(forgiven_since.as_deref()))
             .arg(optional(it.client_id.as_deref()))
             .arg(optional(ip.as_deref()))
-            .arg(optional(it.user_agent.as_deref()));
+            .arg(optional(it.user_agent.as_deref()))
+            .arg(it.jkt.as_ref().map_or(&[][..], |it| it.as_bytes()))
+            .arg(u8::from(it.keep_bound));
         let mut is_repeat = false;
         let (number, fields) = match self.ask(&call).await {
             Err(error) if it.keyed && is_lost(&error) => {

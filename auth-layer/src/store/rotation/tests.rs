@@ -2,6 +2,7 @@
 //! histories (R1 to R6) are in the conformance suite.
 
 use super::*;
+use crate::store::{Rotated, Session};
 
 const NOW: Timestamp = Timestamp::from_secs(1_000);
 const IDLE: Duration = Duration::from_secs(60);
@@ -136,4 +137,66 @@ fn past_a_deadline_nothing_is_decided_any_more() {
         chain.rotate(&later(presented(3, 3, 4), 100)),
         Err(Dead::Expired)
     );
+}
+
+#[test]
+fn a_kept_token_stays_the_newest_and_moves_the_idle_deadline_alone() {
+    let mut chain = chain();
+    let before = chain;
+    assert_eq!(
+        chain.keep(&later(presented(2, 2, 3), 30)),
+        Ok(Outcome::Kept)
+    );
+    assert_eq!(chain.idle_expires_at, NOW.plus(Duration::from_secs(90)));
+    chain.idle_expires_at = before.idle_expires_at;
+    assert_eq!(chain, before);
+    assert_eq!(
+        chain.keep(&later(presented(2, 2, 3), 59)),
+        Ok(Outcome::Kept)
+    );
+    assert_eq!(chain.idle_expires_at, NOW.plus(ABSOLUTE));
+}
+
+/// A theft from the time when tokens were replaced.
+#[test]
+fn where_the_newest_token_is_kept_older_ones_are_judged_as_ever() {
+    for (rotation, outcome) in [
+        (keyed(1, 1, 2), Outcome::Replayed),
+        (keyed(1, 1, 9), Outcome::Forked),
+        (keyed(0, 0, 1), Outcome::Late),
+        (presented(0, 0, 1), Outcome::Stale),
+        (presented(3, 3, 4), Outcome::Future),
+    ] {
+        assert_eq!(chain().keep(&rotation), Ok(outcome));
+    }
+}
+
+#[test]
+fn a_session_that_is_bound_to_a_key_is_dead_without_it() {
+    let [owner, thief] = [1, 2].map(|it| Thumbprint::from_bytes([it; 32]));
+    let mut session = Session::new(SESSION, "alice", hash(0), NOW, (IDLE, ABSOLUTE));
+    session.jkt = Some(owner);
+    let mut rotate = |jkt| {
+        let mut rotation = presented(0, 0, 1);
+        rotation.jkt = jkt;
+        session.rotate(&rotation)
+    };
+    assert_eq!(rotate(None), Rotated::Dead(Dead::Unproved));
+    assert_eq!(rotate(Some(thief)), Rotated::Dead(Dead::OtherKey));
+    assert!(matches!(
+        rotate(Some(owner)),
+        Rotated::Decided(Outcome::Advanced, _)
+    ));
+}
+
+#[test]
+fn only_a_bound_session_keeps_its_token() {
+    let mut session = Session::new(SESSION, "alice", hash(0), NOW, (IDLE, ABSOLUTE));
+    let mut rotation = presented(0, 0, 1);
+    rotation.keep_bound = true;
+    rotation.jkt = Some(Thumbprint::from_bytes([1; 32]));
+    assert!(matches!(
+        session.rotate(&rotation),
+        Rotated::Decided(Outcome::Advanced, _)
+    ));
 }

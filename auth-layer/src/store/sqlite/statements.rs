@@ -30,6 +30,7 @@ pub(super) async fn insert(on: &mut SqliteConnection, it: &Session) -> Result<()
         .bind(it.revoked_by.map(RevokedBy::as_str))
         .bind(it.ip.map(|it| it.to_string()))
         .bind(&it.user_agent)
+        .bind(it.jkt.as_ref().map(|it| &it.as_bytes()[..]))
         .execute(on)
         .await
         .map_err(unavailable)?;
@@ -52,6 +53,8 @@ pub(super) async fn rotate(
         .bind(&it.client_id)
         .bind(it.ip.map(|it| it.to_string()))
         .bind(&it.user_agent)
+        .bind(it.jkt.as_ref().map(|it| &it.as_bytes()[..]))
+        .bind(it.keep_bound)
         .fetch_optional(&mut *on)
         .await
         .map_err(unavailable)?;
@@ -165,8 +168,8 @@ fn count(generation: u64) -> i64 {
 
 const INSERT: &str = "INSERT INTO auth_session (id, subject, client_id, scopes, label, claims, \
     auth_time, created_at, generation, current_hash, previous_hash, rotated_at, idle_expires_at, \
-    absolute_expires_at, revoked_at, revoked_by, ip, user_agent) \
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    absolute_expires_at, revoked_at, revoked_by, ip, user_agent, jkt) \
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 const REVOKE_ONE: &str = "UPDATE auth_session SET revoked_at = ?1, revoked_by = ?2 \
     WHERE revoked_at IS NULL AND id = ?3 RETURNING *";

@@ -133,6 +133,40 @@ async fn another_programs_database_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_first_version_is_brought_up_to_date_with_its_sessions() {
+    let (_folder, path) = path();
+    let mut first = raw(&path).await;
+    raw_sql(include_str!(
+        "../../../migrations/sqlite/0001_auth_session.sql"
+    ))
+    .execute(&mut first)
+    .await
+    .unwrap();
+    let old = session(1);
+    query(
+        "INSERT INTO auth_session (id, subject, scopes, claims, auth_time, created_at, generation, \
+        current_hash, rotated_at, idle_expires_at, absolute_expires_at) \
+        VALUES (?, 'alice', '', '{}', ?3, ?3, 0, ?2, ?3, ?4, ?4)",
+    )
+    .bind(&old.id.as_bytes()[..])
+    .bind(&old.chain.current.as_bytes()[..])
+    .bind(NOW.as_millis())
+    .bind(old.chain.idle_expires_at.as_millis())
+    .execute(&mut first)
+    .await
+    .unwrap();
+    first.close().await.unwrap();
+    let store = SqliteStore::open(&path).await.unwrap();
+    let mut bound = session(2);
+    bound.jkt = Some(crate::claims::Thumbprint::from_bytes([2; 32]));
+    store.insert(bound.clone()).await.unwrap();
+    for it in [old, bound] {
+        let listed = store.list(Selection::One(it.id), NOW).await;
+        assert_eq!(listed.unwrap(), [it]);
+    }
+}
+
+#[tokio::test]
 async fn a_newer_schema_is_refused_and_left_alone() {
     let (_folder, path) = path();
     drop(SqliteStore::open(&path).await.unwrap());
