@@ -53,6 +53,24 @@ impl TokenSet {
         }
     }
 
+    /// An access token whose refresh token is in a cookie, which the HTTP client keeps in its jar:
+    /// see [`HttpRefresher::cookie`](crate::HttpRefresher::cookie).
+    pub fn in_cookie(access: impl Into<String>) -> Self {
+        Self {
+            refresh: RefreshToken::in_cookie(),
+            ..Self::new(access, "")
+        }
+    }
+
+    /// Reads the answer of a log-in endpoint that puts the refresh token into a cookie.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_json`](Self::from_json).
+    pub fn in_cookie_from_json(body: &[u8]) -> Result<Self, InvalidTokens> {
+        TokenJson::parse(body)?.into_tokens(Some(&RefreshToken::in_cookie()))
+    }
+
     /// Reads the answer of a token or log-in endpoint (RFC 6749 section 5.1).
     ///
     /// Unknown members are ignored and camelCase names are accepted. Without `expires_in`, the

@@ -79,6 +79,50 @@ async fn an_oauth_refresh_is_the_form_of_rfc_6749() {
 }
 
 #[tokio::test]
+async fn an_oauth_refresh_says_what_else_the_server_wants_to_know() {
+    let server = Server::default();
+    let http = server.answering(|| json(200, TOKENS));
+    let refresher = HttpRefresher::oauth2(OAUTH_URL, http)
+        .client_id("app:1")
+        .client_secret_post("s3cret/+")
+        .scope("read write")
+        .resource("https://api.example/a")
+        .resource("https://api.example/b")
+        .parameter("audience", "things");
+    session(refresher).force_refresh().await.unwrap();
+    let [request] = &server.requests()[..] else {
+        panic!("one request")
+    };
+    assert!(!request.headers().contains_key("authorization"));
+    let pairs: Vec<_> = form_urlencoded::parse(request.body()).collect();
+    let pairs: Vec<_> = pairs
+        .iter()
+        .map(|(name, value)| (&**name, &**value))
+        .collect();
+    let expected = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", "refresh 1&="),
+        ("scope", "read write"),
+        ("resource", "https://api.example/a"),
+        ("resource", "https://api.example/b"),
+        ("audience", "things"),
+        ("client_id", "app:1"),
+        ("client_secret", "s3cret/+"),
+    ];
+    assert_eq!(pairs, expected);
+}
+
+#[tokio::test]
+async fn a_json_refresh_says_what_else_the_server_wants_to_know() {
+    let server = Server::default();
+    let http = server.answering(|| json(200, TOKENS));
+    let refresher = HttpRefresher::json(JSON_URL, http).parameter("device", "a \"b\"");
+    session(refresher).force_refresh().await.unwrap();
+    let body = r#"{"device":"a \"b\"","refresh_token":"refresh 1&="}"#;
+    assert_eq!(server.requests()[0].body(), body);
+}
+
+#[tokio::test]
 async fn a_sign_out_tells_the_server() {
     let server = Server::default();
     let http = server.answering(|| answer(204, None, ""));
@@ -151,6 +195,8 @@ async fn misuse_is_told_when_the_manager_is_built() {
     }
     let elsewhere = HttpRefresher::json(JSON_URL, http()).revocation_url("http://auth.example/");
     assert_eq!(kind(elsewhere), BuildErrorKind::RefreshUrl);
+    let by_cookie = HttpRefresher::cookie("http://auth.example/refresh", http());
+    assert_eq!(kind(by_cookie), BuildErrorKind::RefreshUrl);
     let allowed = HttpRefresher::json("http://auth.example/refresh", http());
     let allowed = TokenManager::builder(allowed.dangerously_allow_plain_http());
     assert!(allowed.build().is_ok());

@@ -38,7 +38,10 @@ impl Answer {
                 "the token server's answer is not json, too long or incomplete",
             ));
         };
-        let tokens = TokenJson::parse(body).and_then(|json| json.into_tokens(Some(kept)));
+        let tokens = TokenJson::parse(body).and_then(|json| match kept.is_in_cookie() {
+            true => json.without_refresh_token().into_tokens(Some(kept)),
+            false => json.into_tokens(Some(kept)),
+        });
         tokens
             .map(|tokens| tokens.dated(server_now))
             .map_err(unusable)

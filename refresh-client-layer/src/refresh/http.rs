@@ -8,9 +8,10 @@ use http::{Request, Response};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Limited};
 use tower_service::Service;
+use zeroize::Zeroizing;
 
 use super::answer::Answer;
-use super::wire::{Dialect, Endpoint};
+use super::wire::{Dialect, Endpoint, Secret};
 use super::{RefreshError, RefreshErrorKind, RefreshRequest, Refresher};
 use crate::clock::Now;
 use crate::origin::{InvalidOrigin, Origin};
@@ -33,9 +34,13 @@ use crate::tokens::{RefreshToken, TokenSet};
 ///
 /// let json = HttpRefresher::json("https://auth.example/refresh", http.clone());
 ///
-/// let oauth2 = HttpRefresher::oauth2("https://auth.example/token", http)
+/// let oauth2 = HttpRefresher::oauth2("https://auth.example/token", http.clone())
 ///     .client_id("mobile")
+///     .resource("https://api.example")
 ///     .revocation_url("https://auth.example/oauth/revoke");
+///
+/// // `http` keeps cookies, such as a `reqwest::Client` with a cookie store.
+/// let cookie = HttpRefresher::cookie("https://app.example/refresh", http);
 /// ```
 pub struct HttpRefresher<S, B> {
     endpoint: Endpoint,
@@ -50,6 +55,19 @@ impl<S, B> HttpRefresher<S, B> {
         S: Service<Request<B>>,
     {
         Self::new(Endpoint::new(url.as_ref(), Dialect::Json), service)
+    }
+
+    /// Posts `{}` to `url`, and at sign-out to `logout` next to it, with the refresh token in a cookie
+    /// that `service` adds. Give the manager [`TokenSet::in_cookie`].
+    ///
+    /// The jar of `service` must be the one that saw the log-in. A session that outlives the program
+    /// needs a jar that does. Requests name their own origin as `Origin`, as a page of the site would:
+    /// servers ask for it against cross-site requests.
+    pub fn cookie(url: impl AsRef<str>, service: S) -> Self
+    where
+        S: Service<Request<B>>,
+    {
+        Self::new(Endpoint::new(url.as_ref(), Dialect::Cookie), service)
     }
 
     /// Posts the form of RFC 6749 section 6 to `url`, and at sign-out that of RFC 7009 to `revoke`
@@ -76,11 +94,41 @@ impl<S, B> HttpRefresher<S, B> {
         self
     }
 
-    /// Authenticates the OAuth 2.0 client with HTTP Basic (RFC 6749 section 2.3.1). Ignored in JSON
-    /// and without a client id.
+    /// Authenticates the OAuth 2.0 client with HTTP Basic (`client_secret_basic`, RFC 6749 section
+    /// 2.3.1). Ignored in JSON and without a client id.
     #[must_use]
     pub fn client_secret(mut self, secret: impl Into<String>) -> Self {
-        self.endpoint.client_secret = Some(secret.into().into());
+        self.endpoint.client_secret = Some(Secret::Basic(secret.into().into()));
+        self
+    }
+
+    /// Authenticates the OAuth 2.0 client in the form (`client_secret_post`, RFC 6749 section 2.3.1),
+    /// for servers that do not know Basic. Ignored in JSON and without a client id.
+    #[must_use]
+    pub fn client_secret_post(mut self, secret: impl Into<String>) -> Self {
+        self.endpoint.client_secret = Some(Secret::Post(secret.into().into()));
+        self
+    }
+
+    /// Asks for these scopes, separated by spaces, and no wider ones (RFC 6749 section 6). By default
+    /// those of the present token.
+    #[must_use]
+    pub fn scope(self, scope: impl Into<String>) -> Self {
+        self.parameter("scope", scope)
+    }
+
+    /// Asks for a token for this resource (RFC 8707 section 2.2). Can be called more than once.
+    #[must_use]
+    pub fn resource(self, uri: impl Into<String>) -> Self {
+        self.parameter("resource", uri)
+    }
+
+    /// Sends one more parameter with each refresh, such as an `audience`: in the form, or as a string
+    /// in JSON, where the last of a name counts.
+    #[must_use]
+    pub fn parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let value = Zeroizing::new(value.into());
+        self.endpoint.parameters.push((name.into(), value));
         self
     }
 

@@ -1,12 +1,12 @@
+use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use form_urlencoded::{Serializer, byte_serialize};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, ORIGIN};
 use http::{HeaderValue, Method, Request, Uri};
-use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{RefreshError, RefreshErrorKind, RefreshRequest};
@@ -20,7 +20,9 @@ pub(super) struct Endpoint {
     url: Option<Uri>,
     revocation_url: Option<Uri>,
     pub(super) client_id: Option<String>,
-    pub(super) client_secret: Option<Zeroizing<String>>,
+    pub(super) client_secret: Option<Secret>,
+    /// Of refreshes. Their values may be secret too.
+    pub(super) parameters: Vec<(String, Zeroizing<String>)>,
     pub(super) plain_401_refuses: bool,
     pub(super) allow_plain_http: bool,
 }
@@ -28,14 +30,23 @@ pub(super) struct Endpoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
     Json,
+    /// JSON without a token.
+    Cookie,
     OAuth2,
+}
+
+/// A client secret, by where it is sent.
+#[derive(Clone)]
+pub(super) enum Secret {
+    Basic(Zeroizing<String>),
+    Post(Zeroizing<String>),
 }
 
 impl Endpoint {
     pub(super) fn new(url: &str, dialect: Dialect) -> Self {
         let url = url.parse::<Uri>().ok();
         let last = match dialect {
-            Dialect::Json => "logout",
+            Dialect::Json | Dialect::Cookie => "logout",
             Dialect::OAuth2 => "revoke",
         };
         Self {
@@ -44,7 +55,8 @@ impl Endpoint {
             url,
             client_id: None,
             client_secret: None,
-            plain_401_refuses: dialect == Dialect::Json,
+            parameters: Vec::new(),
+            plain_401_refuses: dialect != Dialect::OAuth2,
             allow_plain_http: false,
         }
     }
@@ -61,16 +73,19 @@ impl Endpoint {
 
     pub(super) fn refresh(&self, request: &RefreshRequest) -> Result<Request<Bytes>, RefreshError> {
         let token = request.refresh_token();
+        let url = self.url.as_ref();
         let mut post = match self.dialect {
-            Dialect::Json => self.json(self.url.as_ref(), token),
-            Dialect::OAuth2 => self.form(
-                self.url.as_ref(),
-                &[
-                    ("grant_type", "refresh_token"),
-                    ("refresh_token", token.secret()),
-                ],
-            ),
-        }?;
+            Dialect::Json | Dialect::Cookie => self.json(url, token, &self.parameters)?,
+            Dialect::OAuth2 => {
+                let mut form = Form::new();
+                form.add("grant_type", "refresh_token");
+                form.add("refresh_token", sendable(token)?);
+                for (name, value) in &self.parameters {
+                    form.add(name, value);
+                }
+                self.form(url, form)?
+            }
+        };
         if let Some(key) = request.idempotency_key() {
             let value = idempotency_header(key).ok_or_else(unwritable)?;
             post.headers_mut().insert(IDEMPOTENCY_KEY, value);
@@ -81,14 +96,13 @@ impl Endpoint {
     pub(super) fn revoke(&self, token: &RefreshToken) -> Result<Request<Bytes>, RefreshError> {
         let url = self.revocation_url.as_ref();
         match self.dialect {
-            Dialect::Json => self.json(url, token),
-            Dialect::OAuth2 => self.form(
-                url,
-                &[
-                    ("token", token.secret()),
-                    ("token_type_hint", "refresh_token"),
-                ],
-            ),
+            Dialect::Json | Dialect::Cookie => self.json(url, token, &[]),
+            Dialect::OAuth2 => {
+                let mut form = Form::new();
+                form.add("token", sendable(token)?);
+                form.add("token_type_hint", "refresh_token");
+                self.form(url, form)
+            }
         }
     }
 
@@ -105,32 +119,40 @@ impl Endpoint {
         &self,
         url: Option<&Uri>,
         token: &RefreshToken,
+        parameters: &[(String, Zeroizing<String>)],
     ) -> Result<Request<Bytes>, RefreshError> {
-        let body = JsonBody {
-            refresh_token: token.secret(),
-        };
-        let body = serde_json::to_vec(&body).map_err(|_| unwritable())?;
-        self.post(url, JSON, Zeroizing::new(body))
+        let mut members = BTreeMap::new();
+        for (name, value) in parameters {
+            members.insert(&**name, value.as_str());
+        }
+        if self.dialect == Dialect::Json {
+            members.insert("refresh_token", sendable(token)?);
+        }
+        let body = serde_json::to_vec(&members).map_err(|_| unwritable())?;
+        let mut post = self.post(url, JSON, Zeroizing::new(body))?;
+        if self.dialect == Dialect::Cookie {
+            let origin = url.and_then(ascii_origin).ok_or_else(unwritable)?;
+            post.headers_mut().insert(ORIGIN, origin);
+        }
+        Ok(post)
     }
 
-    fn form(
-        &self,
-        url: Option<&Uri>,
-        members: &[(&str, &str)],
-    ) -> Result<Request<Bytes>, RefreshError> {
-        let mut form = Serializer::new(String::new());
-        form.extend_pairs(members);
+    fn form(&self, url: Option<&Uri>, mut form: Form) -> Result<Request<Bytes>, RefreshError> {
         let mut basic = None;
         match (&self.client_id, &self.client_secret) {
-            (Some(id), Some(secret)) => basic = Some(basic_auth(id, secret)),
-            (Some(id), None) => drop(form.append_pair("client_id", id)),
+            (Some(id), Some(Secret::Basic(secret))) => {
+                basic = Some(basic_auth(id, secret).ok_or_else(unwritable)?);
+            }
+            (Some(id), Some(Secret::Post(secret))) => {
+                form.add("client_id", id);
+                form.add("client_secret", secret);
+            }
+            (Some(id), None) => form.add("client_id", id),
             (None, _) => {}
         }
-        let body = Zeroizing::new(form.finish().into_bytes());
-        let mut post = self.post(url, FORM, body)?;
+        let mut post = self.post(url, FORM, form.finish())?;
         if let Some(basic) = basic {
-            let value = basic.ok_or_else(unwritable)?;
-            post.headers_mut().insert(AUTHORIZATION, value);
+            post.headers_mut().insert(AUTHORIZATION, basic);
         }
         Ok(post)
     }
@@ -161,9 +183,31 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-#[derive(Serialize)]
-struct JsonBody<'a> {
-    refresh_token: &'a str,
+/// A form with secrets in it.
+struct Form(Serializer<'static, String>);
+
+impl Form {
+    fn new() -> Self {
+        Self(Serializer::new(String::new()))
+    }
+
+    fn add(&mut self, name: &str, value: &str) {
+        self.0.append_pair(name, value);
+    }
+
+    fn finish(mut self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(self.0.finish().into_bytes())
+    }
+}
+
+fn sendable(token: &RefreshToken) -> Result<&str, RefreshError> {
+    if token.is_in_cookie() {
+        return Err(RefreshError::new(
+            RefreshErrorKind::Configuration,
+            "the refresh token is in a cookie: refresh with HttpRefresher::cookie",
+        ));
+    }
+    Ok(token.secret())
 }
 
 /// `url` with another last path segment and without its query.
@@ -172,6 +216,12 @@ fn sibling(url: &Uri, last: &str) -> Option<Uri> {
     let mut parts = url.clone().into_parts();
     parts.path_and_query = Some(format!("{folder}/{last}").parse().ok()?);
     Uri::from_parts(parts).ok()
+}
+
+/// RFC 6454 section 6.2.
+fn ascii_origin(url: &Uri) -> Option<HeaderValue> {
+    let (scheme, authority) = (url.scheme_str()?, url.authority()?);
+    HeaderValue::from_str(&format!("{scheme}://{authority}").to_ascii_lowercase()).ok()
 }
 
 /// An RFC 8941 string.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::clock::Now;
-use crate::tokens::{IdempotencyKey, InvalidTokens, TokenJson, TokenSet};
+use crate::tokens::{IdempotencyKey, InvalidTokens, RefreshToken, TokenJson, TokenSet};
 
 /// What a [`TokenStore`](super::TokenStore) keeps: the tokens, and the idempotency key of a refresh
 /// that was begun with them and has had no definite answer yet.
@@ -49,8 +49,9 @@ impl StoredTokens {
         self.tokens.generation() > generation
     }
 
-    /// One JSON object: `access_token`, `refresh_token`, `generation`, `expires_at` (seconds since
-    /// the epoch, if the expiry is known) and `idempotency_key` (if a refresh has begun).
+    /// One JSON object: `access_token`, `refresh_token` (unless it is in a cookie), `generation`,
+    /// `expires_at` (seconds since the epoch, if the expiry is known) and `idempotency_key` (if a
+    /// refresh has begun).
     ///
     /// The bytes are secret; the memory is wiped when they are dropped.
     pub fn to_json(&self) -> Zeroizing<Vec<u8>> {
@@ -58,9 +59,10 @@ impl StoredTokens {
             .tokens
             .expiry(Now::read().wall)
             .and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let refresh_token = self.tokens.refresh_token();
         let record = Record {
             access_token: self.tokens.access_token().secret(),
-            refresh_token: self.tokens.refresh_token().secret(),
+            refresh_token: (!refresh_token.is_in_cookie()).then(|| refresh_token.secret()),
             generation: self.tokens.generation(),
             expires_at: expires_at.map(|since_epoch| since_epoch.as_secs()),
             idempotency_key: self.key.as_ref().map(IdempotencyKey::secret),
@@ -80,7 +82,9 @@ impl StoredTokens {
         let key = parsed.idempotency_key();
         let expires_at = parsed.expires_at();
         let generation = parsed.generation();
-        let mut tokens = parsed.into_tokens(None)?;
+        // Only a record of ours may do without a refresh token.
+        let in_cookie = generation.map(|_| RefreshToken::in_cookie());
+        let mut tokens = parsed.into_tokens(in_cookie.as_ref())?;
         if let Some(seconds) = expires_at {
             let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
             tokens = tokens.expires_at(at.unwrap_or(SystemTime::UNIX_EPOCH));
@@ -95,7 +99,8 @@ impl StoredTokens {
 #[derive(Serialize)]
 struct Record<'a> {
     access_token: &'a str,
-    refresh_token: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
     generation: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<u64>,
@@ -130,6 +135,17 @@ mod tests {
         let read = StoredTokens::from_json(br#"{"access_token":"a","refresh_token":"r"}"#).unwrap();
         assert_eq!(read.tokens().generation(), 1);
         assert!(read.idempotency_key().is_none());
+    }
+
+    #[test]
+    fn a_record_without_a_refresh_token_is_one_of_cookie_mode() {
+        let record = StoredTokens::new(TokenSet::in_cookie("access").with_generation(2));
+        let json = record.to_json();
+        assert!(!String::from_utf8_lossy(&json).contains("refresh_token"));
+        let read = StoredTokens::from_json(&json).unwrap();
+        assert!(read.tokens().refresh_token().is_in_cookie());
+        assert_eq!(read.tokens().generation(), 2);
+        assert!(StoredTokens::from_json(br#"{"access_token":"a"}"#).is_err());
     }
 
     #[test]

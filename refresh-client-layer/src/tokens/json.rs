@@ -47,6 +47,14 @@ impl TokenJson {
         IdempotencyKey::from_secret(self.idempotency_key.as_ref()?.as_str()?)
     }
 
+    /// Where the cookie counts, whatever else is written.
+    #[cfg(feature = "http")]
+    pub(crate) fn without_refresh_token(mut self) -> Self {
+        self.refresh_token = None;
+        self.refresh_token_camel = None;
+        self
+    }
+
     /// The tokens; `kept` stands in for a refresh token that the server did not repeat.
     pub(crate) fn into_tokens(
         self,

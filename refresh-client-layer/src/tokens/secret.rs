@@ -49,21 +49,33 @@ impl fmt::Debug for AccessToken {
 
 /// A refresh token. It cannot print itself and wipes its memory when dropped.
 #[derive(Clone)]
-pub struct RefreshToken(Zeroizing<String>);
+pub struct RefreshToken(Option<Zeroizing<String>>);
 
 impl RefreshToken {
     pub(super) fn new(token: String) -> Self {
-        Self(Zeroizing::new(token))
+        Self(Some(Zeroizing::new(token)))
     }
 
-    /// The token itself. Keep it out of logs.
+    /// One that only a cookie jar knows.
+    pub(crate) fn in_cookie() -> Self {
+        Self(None)
+    }
+
+    /// The token itself, empty if it is in a cookie. Keep it out of logs.
     pub fn secret(&self) -> &str {
-        &self.0
+        self.0.as_ref().map_or("", |token| token.as_str())
+    }
+
+    /// True if only the cookie jar of the HTTP client knows it.
+    pub fn is_in_cookie(&self) -> bool {
+        self.0.is_none()
     }
 
     /// False for a text that is no token (RFC 6749 appendix A.17).
     pub(crate) fn is_valid(&self) -> bool {
-        !self.0.is_empty() && self.0.bytes().all(|byte| matches!(byte, 0x20..=0x7e))
+        self.0.as_ref().is_none_or(|token| {
+            !token.is_empty() && token.bytes().all(|byte| matches!(byte, 0x20..=0x7e))
+        })
     }
 }
 
