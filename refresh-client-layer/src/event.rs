@@ -1,7 +1,7 @@
 //! What happened to the session, once each.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::broadcast;
 
@@ -42,18 +42,24 @@ pub enum EndReason {
     SignedOut,
     /// The server refused the refresh token for good.
     Refused,
+    /// The loader of [`TokenManagers`](crate::TokenManagers) says that the session cannot be brought
+    /// back.
+    Lost,
 }
 
 /// A stream of [`Event`]s, from the moment of its creation.
-pub struct Events {
-    receiver: broadcast::Receiver<Event>,
+///
+/// Those of [`TokenManagers`](crate::TokenManagers) come with the key of their session.
+pub struct Events<E = Event> {
+    receiver: broadcast::Receiver<E>,
 }
 
-impl Events {
+impl<E: Clone> Events<E> {
     /// Waits for the next event; `None` once every clone of the manager is gone.
     ///
-    /// A receiver that falls more than 64 events behind misses the oldest ones.
-    pub async fn recv(&mut self) -> Option<Event> {
+    /// A receiver that falls more than 64 events behind, or 1,024 of many sessions, misses the oldest
+    /// ones.
+    pub async fn recv(&mut self) -> Option<E> {
         loop {
             match self.receiver.recv().await {
                 Ok(event) => return Some(event),
@@ -64,7 +70,7 @@ impl Events {
     }
 
     /// The next event if there is one already.
-    pub fn try_recv(&mut self) -> Option<Event> {
+    pub fn try_recv(&mut self) -> Option<E> {
         loop {
             match self.receiver.try_recv() {
                 Ok(event) => return Some(event),
@@ -75,35 +81,55 @@ impl Events {
     }
 }
 
-impl fmt::Debug for Events {
+impl<E> fmt::Debug for Events<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Events(..)")
     }
 }
 
 /// Tells everybody who wants to know.
-pub(crate) struct Announcer {
-    sender: broadcast::Sender<Event>,
-    callback: Option<Callback>,
+pub(crate) struct Announcer<E = Event> {
+    /// Not there until somebody listens: there may be many sessions, and few who do.
+    sender: OnceLock<broadcast::Sender<E>>,
+    kept: usize,
+    callback: Option<Callback<E>>,
 }
 
-pub(crate) type Callback = Arc<dyn Fn(Event) + Send + Sync>;
+pub(crate) type Callback<E = Event> = Arc<dyn Fn(E) + Send + Sync>;
 
-impl Announcer {
-    pub(crate) fn new(callback: Option<Callback>) -> Self {
+impl<E: Clone> Announcer<E> {
+    /// A slow receiver may fall `kept` events behind.
+    pub(crate) fn new(callback: Option<Callback<E>>, kept: usize) -> Self {
         Self {
-            sender: broadcast::Sender::new(KEPT),
+            sender: OnceLock::new(),
+            kept,
             callback,
         }
     }
 
-    pub(crate) fn subscribe(&self) -> Events {
+    pub(crate) fn subscribe(&self) -> Events<E> {
+        let sender = self
+            .sender
+            .get_or_init(|| broadcast::Sender::new(self.kept));
         Events {
-            receiver: self.sender.subscribe(),
+            receiver: sender.subscribe(),
         }
     }
 
     /// Runs foreign code: no lock may be held.
+    pub(crate) fn tell(&self, event: E) {
+        if let Some(sender) = self.sender.get() {
+            // Nobody listening any more is no error.
+            drop(sender.send(event.clone()));
+        }
+        if let Some(callback) = &self.callback {
+            callback(event);
+        }
+    }
+}
+
+impl Announcer {
+    /// Tells it to the log too.
     pub(crate) fn announce(&self, event: Event) {
         match event {
             Event::Refreshed { generation } => tracing::debug!(generation, "tokens refreshed"),
@@ -111,13 +137,6 @@ impl Announcer {
             Event::SessionEnded { reason } => tracing::info!(?reason, "session ended"),
             Event::StoreFailed => tracing::error!("the token store failed"),
         }
-        // Nobody listening is no error.
-        drop(self.sender.send(event));
-        if let Some(callback) = &self.callback {
-            callback(event);
-        }
+        self.tell(event);
     }
 }
-
-/// How far a slow receiver may fall behind.
-const KEPT: usize = 64;

@@ -16,6 +16,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::manager::{Lease, Pending, TokenError, Verdict, Wait};
+use crate::managers::{Loaded, Picking};
 use crate::replay::{Obstacle, Request, Response, Spare};
 
 pub(crate) use self::call::Call;
@@ -45,6 +46,8 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State<F, T> {
+        // It is being found out whose request this is.
+        Picking { picking: Picking },
         // No token yet. Nothing is held that others might need to get one: no readied service, no
         // finished attempt.
         Waiting { #[pin] wait: Wait },
@@ -67,19 +70,27 @@ where
     R: Request,
 {
     /// Sends `request` with `ready`, at once if there is a token.
-    pub(crate) fn begin(call: Call, ready: S, request: R) -> Self {
-        match call.lease() {
-            Pending::Ready(Ok(lease)) => Self::send_at_once(call, ready, request, lease),
-            Pending::Ready(Err(error)) => {
-                let state = State::Failed { error: Some(error) };
-                Self::new(call, ready.clone(), None, None, state)
-            }
-            // The clone is not ready, and what was readied goes back to those who can use it.
-            Pending::Later(wait) => {
-                let state = State::Waiting { wait };
-                Self::new(call, ready.clone(), Some(request), None, state)
-            }
+    pub(crate) fn begin(mut call: Call, ready: S, request: R, loaded: Loaded) -> Self {
+        match open(&mut call, loaded, &request) {
+            Pending::Ready(verdict) => match call.check(verdict) {
+                Ok(lease) => Self::send_at_once(call, ready, request, lease),
+                Err(error) => {
+                    let state = State::Failed { error: Some(error) };
+                    Self::new(call, ready.clone(), None, None, state)
+                }
+            },
+            Pending::Later(wait) => Self::later(call, &ready, request, State::Waiting { wait }),
         }
+    }
+
+    /// Sends `request` once it is known whose it is.
+    pub(crate) fn pick(call: Call, ready: S, request: R, picking: Picking) -> Self {
+        Self::later(call, &ready, request, State::Picking { picking })
+    }
+
+    /// The clone is not ready, and what was readied goes back to those who can use it.
+    fn later(call: Call, ready: &S, request: R, state: State<S::Future, S::Response>) -> Self {
+        Self::new(call, ready.clone(), Some(request), None, state)
     }
 
     /// Sends `request` with `ready` and without a token.
@@ -119,7 +130,7 @@ where
     /// Goes on with what the manager said; `Some` if that is the end.
     fn resume(self: Pin<&mut Self>, verdict: Verdict) -> Option<Output<S, R>> {
         let mut this = self.project();
-        let lease = match (verdict, this.refusal.take()) {
+        let lease = match (this.call.check(verdict), this.refusal.take()) {
             // The response that asked for a fresher token is dropped here, before the retry.
             (Ok(Some(lease)), _) => Some(lease),
             (Ok(None), None) => None,
@@ -147,6 +158,17 @@ where
         loop {
             let mut this = self.as_mut().project();
             let verdict = match this.state.as_mut().project() {
+                StateProj::Picking { picking } => {
+                    let loaded = ready!(picking.as_mut().poll(cx));
+                    let request = this.request.as_ref().expect(POLLED_AGAIN);
+                    match open(this.call, loaded, request) {
+                        Pending::Ready(verdict) => verdict,
+                        Pending::Later(wait) => {
+                            this.state.set(State::Waiting { wait });
+                            continue;
+                        }
+                    }
+                }
                 StateProj::Waiting { wait } => {
                     let verdict = ready!(wait.poll(cx));
                     this.call.waited();
@@ -208,6 +230,17 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+/// Asks the session that was found for its token.
+fn open<R: Request>(call: &mut Call, loaded: Loaded, request: &R) -> Pending {
+    match loaded {
+        Ok(manager) => {
+            call.open(manager, request);
+            call.lease()
+        }
+        Err(error) => Pending::Ready(Err(error)),
     }
 }
 

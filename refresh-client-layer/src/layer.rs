@@ -1,4 +1,5 @@
 use std::fmt;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode};
@@ -6,6 +7,7 @@ use tower_layer::Layer;
 
 use crate::challenge::{Predicate, wants_fresher_token};
 use crate::manager::TokenManager;
+use crate::managers::{Sessions, TokenManagers};
 use crate::replay::DEFAULT_CAP;
 use crate::service::RefreshService;
 
@@ -43,19 +45,45 @@ use crate::service::RefreshService;
 /// Layers that follow redirects go *outside* this one, so that each hop is judged by its own origin.
 #[derive(Clone)]
 pub struct RefreshLayer {
-    manager: TokenManager,
+    sessions: Sessions,
     wants_retry: Predicate,
     replay_cap: usize,
+    requires_session: bool,
 }
 
 impl RefreshLayer {
     /// A layer that takes its tokens from `manager`.
     pub fn new(manager: TokenManager) -> Self {
+        Self::over(Sessions::One(manager))
+    }
+
+    /// A layer for many users: the token is that of the session that the request's
+    /// [`SessionKey`](crate::SessionKey) names.
+    ///
+    /// A request without a key of the very type `K` is nobody's: it goes out without a token, as does
+    /// one whose key has no session. [`require_session`](Self::require_session) refuses both.
+    pub fn keyed<K>(managers: TokenManagers<K>) -> Self
+    where
+        K: Clone + Eq + Hash + Send + Sync + 'static,
+    {
+        Self::over(Sessions::keyed(managers))
+    }
+
+    fn over(sessions: Sessions) -> Self {
         Self {
-            manager,
+            sessions,
             wants_retry: Arc::new(wants_fresher_token),
             replay_cap: DEFAULT_CAP,
+            requires_session: false,
         }
+    }
+
+    /// Fails requests that would go out without a token because nobody is signed in, with a
+    /// [`SessionEnded`](crate::SessionEnded). Nothing is sent.
+    #[must_use]
+    pub fn require_session(mut self) -> Self {
+        self.requires_session = true;
+        self
     }
 
     /// Replaces the rule that says which responses ask for a fresher token.
@@ -71,9 +99,7 @@ impl RefreshLayer {
         self.wants_retry = Arc::new(wants_retry);
         self
     }
-}
 
-impl RefreshLayer {
     /// How many bytes of a streamed body to keep until the server has answered; 64 KiB by default.
     /// A [`ReplayCap`](crate::replay::ReplayCap) in the extensions of a request wins.
     ///
@@ -89,15 +115,20 @@ impl<S> Layer<S> for RefreshLayer {
     type Service = RefreshService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let wants_retry = self.wants_retry.clone();
-        RefreshService::new(inner, self.manager.clone(), wants_retry, self.replay_cap)
+        RefreshService::new(
+            inner,
+            self.sessions.clone(),
+            self.wants_retry.clone(),
+            self.replay_cap,
+            self.requires_session,
+        )
     }
 }
 
 impl fmt::Debug for RefreshLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RefreshLayer")
-            .field("manager", &self.manager)
+            .field("sessions", &self.sessions)
             .finish_non_exhaustive()
     }
 }

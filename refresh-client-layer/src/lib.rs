@@ -46,6 +46,7 @@
 //! | be a middleware of `reqwest-middleware` | [`reqwest_middleware`] |
 //! | wrap a `tonic` channel | [`grpc`] |
 //! | get a token without the layer, sign in and out, hear of events | [`TokenManager`] |
+//! | act for many users, each with a session of their own | [`TokenManagers`] |
 //! | refresh over HTTP, or in my own way | [`HttpRefresher`], [`Refresher`] |
 //! | keep the session when the program ends | [`FileStore`], [`TokenStore`] |
 //! | retry a body type of mine | [`replay::Replay`] |
@@ -87,6 +88,7 @@ pub mod future;
 pub mod grpc;
 mod layer;
 mod manager;
+mod managers;
 mod origin;
 mod outcome;
 mod refresh;
@@ -107,6 +109,9 @@ pub use crate::layer::RefreshLayer;
 pub use crate::manager::{
     BuildError, BuildErrorKind, RefreshUnavailable, SessionEnded, SignOut, TokenError,
     TokenManager, TokenManagerBuilder, UnavailableKind,
+};
+pub use crate::managers::{
+    LoadError, LoadErrorKind, SessionKey, SessionLoader, TokenManagers, TokenManagersBuilder,
 };
 pub use crate::origin::{InvalidOrigin, InvalidOriginKind, Origin};
 pub use crate::outcome::{NotRetried, Outcome};

@@ -1,6 +1,6 @@
 //! One session: its tokens, and the one refresh that may run at a time. It knows nothing of HTTP.
 
-mod backoff;
+pub(crate) mod backoff;
 mod budget;
 mod build_error;
 mod builder;
@@ -25,6 +25,7 @@ pub(crate) use self::wait::{Pending, Wait};
 pub(crate) use self::want::{Lease, Verdict};
 
 use self::shared::Shared;
+use self::state::{Session, Unsaved};
 use self::want::{Opening, Want};
 use crate::clock::Now;
 use crate::event::{EndReason, Events};
@@ -158,6 +159,24 @@ impl TokenManager {
 
     pub(crate) fn origins(&self) -> &Origins {
         &self.shared.settings.origins
+    }
+
+    /// True if nobody else has this manager, no refresh runs, and the store knows all that this one
+    /// knows.
+    pub(crate) fn is_spare(&self) -> bool {
+        Arc::strong_count(&self.shared) == 1 && self.is_saved()
+    }
+
+    pub(crate) fn is_saved(&self) -> bool {
+        self.shared.state().unsaved == Unsaved::Nothing
+    }
+
+    /// True if nobody is signed in, as far as is known here.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(
+            self.shared.state().session,
+            Session::Empty | Session::Ended(_)
+        )
     }
 
     fn new(shared: Shared) -> Self {

@@ -8,7 +8,7 @@ use tower_service::Service;
 
 use crate::challenge::Predicate;
 use crate::future::{Call, ResponseFuture};
-use crate::manager::TokenManager;
+use crate::managers::{Picked, Sessions};
 #[cfg(feature = "tonic")]
 use crate::replay::is_grpc;
 use crate::replay::{NoReplay, ReplayCap, Request, Response};
@@ -17,9 +17,10 @@ use crate::replay::{NoReplay, ReplayCap, Request, Response};
 #[derive(Clone)]
 pub struct RefreshService<S> {
     inner: S,
-    manager: TokenManager,
+    sessions: Sessions,
     wants_retry: Predicate,
     replay_cap: usize,
+    requires_session: bool,
 }
 
 /// In the extensions of a request: send it as it is, and hand its response out as it is.
@@ -30,15 +31,17 @@ pub struct SkipAuth;
 impl<S> RefreshService<S> {
     pub(crate) fn new(
         inner: S,
-        manager: TokenManager,
+        sessions: Sessions,
         wants_retry: Predicate,
         replay_cap: usize,
+        requires_session: bool,
     ) -> Self {
         Self {
             inner,
-            manager,
+            sessions,
             wants_retry,
             replay_cap,
+            requires_session,
         }
     }
 
@@ -58,15 +61,21 @@ impl<S> RefreshService<S> {
         Some(cap.map_or(self.replay_cap, |cap| cap.0))
     }
 
-    fn is_ours<R: Request>(&self, request: &R) -> bool {
-        let is_marked = request
-            .extensions()
-            .is_some_and(|extensions| extensions.get::<SkipAuth>().is_some());
-        !is_marked
-            && !request.headers().contains_key(AUTHORIZATION)
-            && (request.goes_where_the_channel_goes()
-                || self.manager.origins().allow(request.target()))
+    fn new_call<R: Request>(&self, request: &R) -> Call {
+        let call = Call::new(self.wants_retry.clone(), self.cap(request));
+        let call = call.requires_session(self.requires_session);
+        #[cfg(feature = "tonic")]
+        let call = call.grpc(is_grpc(request.headers()));
+        call
     }
+}
+
+/// True if the caller wants it to go out as it is.
+fn is_sealed<R: Request>(request: &R) -> bool {
+    let is_marked = request
+        .extensions()
+        .is_some_and(|extensions| extensions.get::<SkipAuth>().is_some());
+    is_marked || request.headers().contains_key(AUTHORIZATION)
 }
 
 impl<S, R> Service<R> for RefreshService<S>
@@ -88,14 +97,13 @@ where
         // The readied service is the one to call; its clone is not ready.
         let clone = self.inner.clone();
         let ready = mem::replace(&mut self.inner, clone);
-        let call = Call::new(self.manager.clone(), self.wants_retry.clone());
-        if self.is_ours(&request) {
-            let call = call.ours(self.cap(&request));
-            #[cfg(feature = "tonic")]
-            let call = call.grpc(is_grpc(request.headers()));
-            ResponseFuture::begin(call, ready, request)
-        } else {
-            ResponseFuture::pass_through(call, ready, request)
+        let call = self.new_call(&request);
+        if is_sealed(&request) {
+            return ResponseFuture::pass_through(call, ready, request);
+        }
+        match self.sessions.pick(request.extensions()) {
+            Picked::Now(loaded) => ResponseFuture::begin(call, ready, request, loaded),
+            Picked::Later(picking) => ResponseFuture::pick(call, ready, request, picking),
         }
     }
 }
@@ -104,7 +112,7 @@ impl<S: fmt::Debug> fmt::Debug for RefreshService<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RefreshService")
             .field("inner", &self.inner)
-            .field("manager", &self.manager)
+            .field("sessions", &self.sessions)
             .finish_non_exhaustive()
     }
 }

@@ -3,15 +3,18 @@ use std::error::Error;
 use http::HeaderMap;
 
 use crate::challenge::Predicate;
-use crate::manager::{Pending, TokenError, TokenManager, UnavailableKind};
+use crate::event::EndReason;
+use crate::manager::{Pending, SessionEnded, TokenError, TokenManager, UnavailableKind, Verdict};
 use crate::outcome::{NotRetried, Outcome};
-use crate::replay::{Obstacle, Response, Source};
+use crate::replay::{Obstacle, Request, Response, Source};
 
 /// What the layer knows of one request, whatever its type.
 pub(crate) struct Call {
-    manager: TokenManager,
+    /// `None` if it is nobody's.
+    manager: Option<TokenManager>,
     wants_retry: Predicate,
     is_ours: bool,
+    requires_session: bool,
     /// How much of a streamed body may be kept; `None` if nothing is to be sent twice.
     cap: Option<usize>,
     #[cfg(feature = "tonic")]
@@ -22,12 +25,13 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn new(manager: TokenManager, wants_retry: Predicate) -> Self {
+    pub(crate) fn new(wants_retry: Predicate, cap: Option<usize>) -> Self {
         Self {
-            manager,
+            manager: None,
             wants_retry,
             is_ours: false,
-            cap: None,
+            requires_session: false,
+            cap,
             #[cfg(feature = "tonic")]
             is_grpc: false,
             outcome: Outcome::new(),
@@ -35,10 +39,9 @@ impl Call {
         }
     }
 
-    /// Of a request that the token is for.
-    pub(crate) fn ours(mut self, cap: Option<usize>) -> Self {
-        self.is_ours = true;
-        self.cap = cap;
+    /// Nothing is sent for nobody.
+    pub(crate) fn requires_session(mut self, requires: bool) -> Self {
+        self.requires_session = requires;
         self
     }
 
@@ -66,13 +69,37 @@ impl Call {
         self.cap
     }
 
+    /// Makes it a call of this session, if the token may go where the request goes.
+    pub(super) fn open<R: Request>(&mut self, manager: Option<TokenManager>, request: &R) {
+        self.is_ours = manager.as_ref().is_none_or(|manager| {
+            request.goes_where_the_channel_goes() || manager.origins().allow(request.target())
+        });
+        self.manager = manager;
+    }
+
     pub(super) fn lease(&self) -> Pending {
-        self.manager.lease()
+        match &self.manager {
+            Some(manager) if self.is_ours => manager.lease(),
+            _ => Pending::Ready(Ok(None)),
+        }
     }
 
     /// A token newer than the one the last attempt carried.
     pub(super) fn renew(&self) -> Pending {
-        self.manager.renew(self.carried.unwrap_or_default())
+        match &self.manager {
+            Some(manager) => manager.renew(self.carried.unwrap_or_default()),
+            None => Pending::Ready(Ok(None)),
+        }
+    }
+
+    /// Is a request without a token to be sent at all?
+    pub(super) fn check(&self, verdict: Verdict) -> Verdict {
+        match verdict {
+            Ok(None) if self.is_ours && self.requires_session => {
+                Err(SessionEnded::new(EndReason::NeverSignedIn).into())
+            }
+            verdict => verdict,
+        }
     }
 
     pub(super) fn is_first_attempt(&self) -> bool {
@@ -126,7 +153,10 @@ impl Call {
         hold: impl FnOnce() -> Result<(), Obstacle>,
     ) -> Option<NotRetried> {
         let is_foreign = match response.source() {
-            Some(Source::Known(target)) => !self.manager.origins().allow(Some(target)),
+            Some(Source::Known(target)) => !self
+                .manager
+                .as_ref()
+                .is_some_and(|manager| manager.origins().allow(Some(target))),
             Some(Source::Opaque) => true,
             None => false,
         };

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 /// How long to leave the server alone after `failures` in a row; `jitter` is between 0 and 1.
-pub(super) fn delay(failures: u32, retry_after: Option<Duration>, jitter: f64) -> Duration {
+pub(crate) fn delay(failures: u32, retry_after: Option<Duration>, jitter: f64) -> Duration {
     let doubled = FIRST.saturating_mul(1 << failures.saturating_sub(1).min(16));
     let own = doubled.min(LONGEST).mul_f64(1.0 - jitter / 4.0);
     own.max(retry_after.unwrap_or_default().min(LONGEST_WISH))

@@ -21,6 +21,8 @@ pub enum BuildErrorKind {
     NoOrigin,
     /// A token is empty, or a header cannot carry it.
     Tokens,
+    /// One of many sessions has no store, and would be lost when it is put away.
+    NoStore,
 }
 
 impl BuildError {
@@ -57,6 +59,9 @@ impl fmt::Display for BuildError {
             ),
             (BuildErrorKind::Tokens, _) => f.write_str(
                 "give tokens as the server wrote them: one is empty or no header can carry it",
+            ),
+            (BuildErrorKind::NoStore, _) => f.write_str(
+                "give each session of TokenManagers a store: it is found there after it was put away",
             ),
             (_, None) => f.write_str("correct the urls"),
         }

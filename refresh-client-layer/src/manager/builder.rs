@@ -148,9 +148,40 @@ impl TokenManagerBuilder {
             wait_timeout: self.wait_timeout,
             sends_key: self.sends_key,
         };
-        let announcer = Announcer::new(self.callback);
+        let announcer = Announcer::new(self.callback, KEPT);
         let shared = Shared::new(state, self.refresher, store, announcer, settings);
         Ok(TokenManager::new(shared))
+    }
+}
+
+/// What makes it one of many.
+impl TokenManagerBuilder {
+    pub(crate) fn has_store(&self) -> bool {
+        self.store.is_some()
+    }
+
+    pub(crate) fn wrap_refresher(
+        mut self,
+        wrap: impl FnOnce(AnyRefresher) -> AnyRefresher,
+    ) -> Self {
+        self.refresher = wrap(self.refresher);
+        self
+    }
+
+    pub(crate) fn also_tell(mut self, also: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        let own = self.callback.take();
+        self.callback = Some(Arc::new(move |event| {
+            also(event);
+            if let Some(own) = &own {
+                own(event);
+            }
+        }));
+        self
+    }
+
+    pub(crate) fn runtime_or(mut self, runtime: Option<Handle>) -> Self {
+        self.runtime = self.runtime.or(runtime);
+        self
     }
 }
 
@@ -178,3 +209,6 @@ fn allowed(
     }
     Ok(origins)
 }
+
+/// How far a slow receiver of events may fall behind.
+const KEPT: usize = 64;

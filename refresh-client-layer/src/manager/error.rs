@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::event::EndReason;
 use crate::refresh::{RefreshError, RefreshErrorKind};
@@ -67,6 +68,7 @@ impl fmt::Display for SessionEnded {
             EndReason::NeverSignedIn => "nobody is signed in",
             EndReason::SignedOut => "the session was signed out",
             EndReason::Refused => "the server ended the session: sign in again",
+            EndReason::Lost => "the session cannot be brought back: sign in again",
         })
     }
 }
@@ -78,7 +80,7 @@ impl Error for SessionEnded {}
 #[derive(Clone, Debug)]
 pub struct RefreshUnavailable {
     kind: UnavailableKind,
-    source: Option<RefreshError>,
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 /// The kinds of [`RefreshUnavailable`].
@@ -87,7 +89,8 @@ pub struct RefreshUnavailable {
 pub enum UnavailableKind {
     /// The refresh was tried and failed; the source says how.
     Failed,
-    /// The server refused the request itself, as with an unknown client.
+    /// The server refused the request itself, as with an unknown client; or the builder that a loader
+    /// gave makes no manager. The source says which.
     Configuration,
     /// No answer within the time-out, 30 seconds by default.
     TimedOut,
@@ -102,10 +105,14 @@ pub enum UnavailableKind {
     NoRuntime,
     /// The runtime that ran the refresh has shut down.
     Interrupted,
-    /// The refresher or the store panicked.
+    /// The refresher, the store or the loader panicked.
     Panicked,
     /// The store could not be read, so that nobody knows whether there is a session.
     Store,
+    /// The loader of [`TokenManagers`](crate::TokenManagers) failed; the source says how.
+    NotLoaded,
+    /// More sessions are in use at once than [`TokenManagers`](crate::TokenManagers) may hold.
+    TooManySessions,
 }
 
 impl RefreshUnavailable {
@@ -118,9 +125,16 @@ impl RefreshUnavailable {
             RefreshErrorKind::Configuration => UnavailableKind::Configuration,
             _ => UnavailableKind::Failed,
         };
+        Self::because(kind, error)
+    }
+
+    pub(crate) fn because(
+        kind: UnavailableKind,
+        source: impl Error + Send + Sync + 'static,
+    ) -> Self {
         Self {
             kind,
-            source: Some(error),
+            source: Some(Arc::new(source)),
         }
     }
 
@@ -155,6 +169,8 @@ impl fmt::Display for RefreshUnavailable {
             UnavailableKind::Interrupted => "the runtime of the refresh has shut down",
             UnavailableKind::Panicked => "the refresh panicked",
             UnavailableKind::Store => "the token store could not be read",
+            UnavailableKind::NotLoaded => "the session could not be loaded",
+            UnavailableKind::TooManySessions => "too many sessions are in use",
         })
     }
 }
@@ -162,7 +178,7 @@ impl fmt::Display for RefreshUnavailable {
 impl Error for RefreshUnavailable {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source
-            .as_ref()
+            .as_deref()
             .map(|source| source as &(dyn Error + 'static))
     }
 }

@@ -12,6 +12,7 @@
 pub mod site;
 #[cfg(feature = "http")]
 pub mod token_server;
+pub mod users;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
