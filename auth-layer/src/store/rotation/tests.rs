@@ -1,4 +1,4 @@
-//! Every row of the table. The model check (R1 to R4, R7, R8) is in `tests/issue_model`, generated
+//! Every row of the table. The model check (R1 to R5, R7, R8) is in the package `tests`, generated
 //! histories (R1 to R6) are in the conformance suite.
 
 use super::*;
