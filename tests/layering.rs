@@ -14,6 +14,7 @@ const SERVER: &[&str] = &[
     "claims",
     "revocation",
     "keys",
+    "proof",
     "refresh_token",
     "verify",
     "store",

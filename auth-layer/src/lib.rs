@@ -39,6 +39,7 @@
 //! | --- | --- |
 //! | [`protect`] | [`AuthLayer`], [`RequireScopes`]: requests in, claims or refusals out |
 //! | [`verify`] | [`Verifier`], [`Issuers`]: from a token to [`Claims`], or to one reason why not |
+//! | [`proof`] | tokens that are of use only to whoever proves to hold a key or a certificate |
 //! | [`keys`] | [`VerifyingKey`], [`SigningKeys`]: one algorithm a key, prepared once |
 //! | [`claims`], [`scope`] | what a verified token says and allows |
 //! | [`revocation`] | tokens that are dead before their `exp` |
@@ -78,6 +79,7 @@ pub mod issue;
 mod json;
 pub mod keys;
 mod metrics;
+pub mod proof;
 pub mod protect;
 #[cfg(feature = "issue")]
 pub mod refresh_token;

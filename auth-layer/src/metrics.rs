@@ -5,6 +5,9 @@
 //! | `auth_layer_requests_total` | `outcome` | `accepted`, `anonymous`, `preflight`, or the [label](crate::protect::Rejection::label) of a refusal; a request refused further in counts twice |
 //! | `auth_layer_verify_seconds` | `cached` | how long a token took, remembered or not; waits for keys are left out |
 //! | `auth_layer_jwks_refresh_total` | `outcome` | fetches of keys: `new`, `unchanged`, `failed` |
+//! | `auth_layer_sessions_total` | `event` | what happened to sessions: the [label](crate::issue::SessionEvent::label) of each event |
+//! | `auth_layer_refresh_failures_total` | `kind` | why there was no new pair: the [label](crate::issue::RefreshErrorKind::label) of the error |
+//! | `auth_layer_refresh_seconds` | `granted` | how long a refresh took, with the store and the source of claims |
 
 #[cfg(feature = "metrics")]
 use std::time::Instant;
@@ -34,7 +37,25 @@ pub(crate) fn keys_fetched(outcome: &'static str) {
     let _ = outcome;
 }
 
-/// A verification under way.
+/// Something that happened to a session.
+#[cfg(feature = "issue")]
+pub(crate) fn session(event: &'static str) {
+    #[cfg(feature = "metrics")]
+    metrics::counter!("auth_layer_sessions_total", "event" => event).increment(1);
+    #[cfg(not(feature = "metrics"))]
+    let _ = event;
+}
+
+/// A refresh without a new pair.
+#[cfg(feature = "issue")]
+pub(crate) fn refresh_failed(kind: &'static str) {
+    #[cfg(feature = "metrics")]
+    metrics::counter!("auth_layer_refresh_failures_total", "kind" => kind).increment(1);
+    #[cfg(not(feature = "metrics"))]
+    let _ = kind;
+}
+
+/// A verification or a refresh under way.
 pub(crate) struct Stopwatch {
     #[cfg(feature = "metrics")]
     begin: Instant,
@@ -55,7 +76,20 @@ impl Stopwatch {
         }
     }
 
-    /// Notes how long it took.
+    /// Notes how long a refresh took.
+    #[cfg(feature = "issue")]
+    pub(crate) fn refreshed(self, is_granted: bool) {
+        #[cfg(feature = "metrics")]
+        {
+            let granted = if is_granted { "true" } else { "false" };
+            metrics::histogram!("auth_layer_refresh_seconds", "granted" => granted)
+                .record(self.begin.elapsed().as_secs_f64());
+        }
+        #[cfg(not(feature = "metrics"))]
+        let _ = is_granted;
+    }
+
+    /// Notes how long a verification took.
     pub(crate) fn stop(self, is_cached: bool) {
         #[cfg(feature = "metrics")]
         match is_cached {

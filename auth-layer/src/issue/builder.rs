@@ -26,6 +26,7 @@ pub struct TokenIssuerBuilder {
     idle: Duration,
     absolute: Duration,
     repeat_leeway: Duration,
+    keep_bound: bool,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     revocations: Option<Revocations>,
@@ -50,6 +51,7 @@ impl TokenIssuerBuilder {
             idle: 14 * DAY,
             absolute: 90 * DAY,
             repeat_leeway: Duration::ZERO,
+            keep_bound: false,
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             revocations: None,
@@ -100,6 +102,15 @@ impl TokenIssuerBuilder {
     /// that race themselves and send no key.
     pub fn repeat_leeway(mut self, leeway: Duration) -> Self {
         self.repeat_leeway = leeway;
+        self
+    }
+
+    /// Gives a session that is [bound to a key](super::NewSession::bound_to) the same refresh token
+    /// again instead of a new one: whoever steals it lacks the key, so that its second use tells
+    /// nothing. Older tokens, of a time when they were replaced, still end the session. Default: all
+    /// are replaced.
+    pub fn keep_bound_tokens(mut self) -> Self {
+        self.keep_bound = true;
         self
     }
 
@@ -168,6 +179,7 @@ impl TokenIssuerBuilder {
             idle: self.idle,
             absolute: self.absolute,
             repeat_leeway: self.repeat_leeway,
+            keep_bound: self.keep_bound,
             clock: self.clock,
             random: self.random,
             revocations,

@@ -3,6 +3,7 @@ use std::fmt;
 
 use super::NoRandomness;
 use crate::keys::KeyError;
+use crate::proof::ProofErrorKind;
 use crate::refresh_token::{TokenError, TokenErrorKind};
 use crate::store::{Dead, StoreError};
 
@@ -120,6 +121,8 @@ pub enum RefreshErrorKind {
     Expired,
     /// The session belongs to another OAuth client.
     OtherClient,
+    /// The proof of a key that came with the token is not good. The token still is.
+    InvalidProof(ProofErrorKind),
     /// The session is bound to a key, and the request brought no proof of one.
     Unproved,
     /// The session is bound to another key than the one that was proved.
@@ -140,6 +143,29 @@ pub enum RefreshErrorKind {
     Unavailable,
 }
 
+impl RefreshErrorKind {
+    /// A stable label, for logs and metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::BadTag => "bad_tag",
+            Self::Unknown => "unknown",
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+            Self::OtherClient => "other_client",
+            Self::InvalidProof(kind) => kind.label(),
+            Self::Unproved => "unproved",
+            Self::OtherKey => "other_key",
+            Self::Superseded => "superseded",
+            Self::Reused => "reused",
+            Self::StoreBehind => "store_behind",
+            Self::Refused => "refused",
+            Self::WiderScope => "wider_scope",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
 impl fmt::Display for RefreshError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
@@ -149,6 +175,7 @@ impl fmt::Display for RefreshError {
             RefreshErrorKind::Revoked => "the session was revoked",
             RefreshErrorKind::Expired => "the session expired",
             RefreshErrorKind::OtherClient => "the session belongs to another client",
+            RefreshErrorKind::InvalidProof(kind) => kind.description(),
             RefreshErrorKind::Unproved => "the session is bound to a key, and none was proved",
             RefreshErrorKind::OtherKey => "the session is bound to another key",
             RefreshErrorKind::Superseded => "the refresh token was superseded",

@@ -1,6 +1,7 @@
 use std::net::IpAddr;
 
 use super::RefreshErrorKind;
+use crate::metrics;
 use crate::refresh_token::SessionId;
 use crate::store::RevokedBy;
 
@@ -19,14 +20,14 @@ pub enum SessionEvent {
         /// Whose it is.
         subject: String,
     },
-    /// The refresh token was rotated.
+    /// The refresh token was rotated, or is [kept](super::TokenIssuerBuilder::keep_bound_tokens).
     #[non_exhaustive]
     Refreshed {
         /// The session.
         sid: SessionId,
         /// Whose it is.
         subject: String,
-        /// The generation of the new token.
+        /// The generation of the token in the answer.
         generation: u64,
     },
     /// A rotation was repeated, and got the same answer.
@@ -96,6 +97,29 @@ pub enum SessionEvent {
 }
 
 impl SessionEvent {
+    /// A stable label, for logs and metrics.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "started",
+            Self::Refreshed { .. } => "refreshed",
+            Self::Replayed { .. } => "replayed",
+            Self::Late { .. } => "late",
+            Self::ReuseDetected { .. } => "reuse_detected",
+            Self::StoreBehind { .. } => "store_behind",
+            Self::Revoked { .. } => "revoked",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::RefreshFailed { .. } => "refresh_failed",
+        }
+    }
+
+    /// Counts it.
+    pub(super) fn count(&self) {
+        metrics::session(self.label());
+        if let Self::RefreshFailed { kind, .. } = self {
+            metrics::refresh_failed(kind.label());
+        }
+    }
+
     /// Writes it to `tracing`.
     pub(super) fn trace(&self) {
         match self {
@@ -142,11 +166,13 @@ impl SessionEvent {
                 kind: kind @ RefreshErrorKind::Unavailable,
             } => {
                 let sid = sid.map(tracing::field::display);
-                tracing::error!(target: TARGET, sid, ?kind, "refresh failed");
+                let kind = kind.label();
+                tracing::error!(target: TARGET, sid, kind, "refresh failed");
             }
             Self::RefreshFailed { sid, kind } => {
                 let sid = sid.map(tracing::field::display);
-                tracing::info!(target: TARGET, sid, ?kind, "refresh refused");
+                let kind = kind.label();
+                tracing::info!(target: TARGET, sid, kind, "refresh refused");
             }
         }
     }

@@ -45,6 +45,7 @@ pub(super) struct Core {
     pub(super) idle: Duration,
     pub(super) absolute: Duration,
     pub(super) repeat_leeway: Duration,
+    pub(super) keep_bound: bool,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,
     pub(super) revocations: Revocations,
@@ -232,6 +233,7 @@ impl Core {
         let lifetimes = (self.idle, self.absolute);
         let session = Session {
             client_id: new.client_id,
+            jkt: new.jkt,
             scopes: new.scopes,
             label: new.label,
             claims: new.claims,
@@ -276,6 +278,7 @@ impl Core {
 
     pub(super) fn tell(&self, event: SessionEvent) {
         event.trace();
+        event.count();
         if let Some(sink) = &self.sink {
             sink(&event);
         }

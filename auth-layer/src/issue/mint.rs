@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::issuer::Core;
 use super::{IssueError, TokenPair};
+use crate::claims::Thumbprint;
 use crate::clock::Timestamp;
 use crate::refresh_token::RefreshToken;
 use crate::scope::Scopes;
@@ -37,6 +38,7 @@ impl Core {
             jti: &jti,
             sid: &sid,
             client_id: session.client_id.as_deref(),
+            cnf: session.jkt.map(Confirmation::of_key),
             scope: Some(&scopes).filter(|it| !it.is_empty()),
             auth_time: session.auth_time.as_secs(),
             custom: claims.members(),
@@ -47,6 +49,7 @@ impl Core {
             expires_in: Duration::from_secs(ends.since(now).as_secs()),
             scopes,
             session: session.id,
+            jkt: session.jkt,
             refresh_expires_at: session.chain.idle_expires_at,
         })
     }
@@ -72,9 +75,24 @@ struct AccessClaims<'a> {
     client_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<&'a Scopes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation>,
     auth_time: i64,
     #[serde(flatten)]
     custom: &'a Map<String, Value>,
+}
+
+/// RFC 9449 s6.1.
+#[derive(Serialize)]
+struct Confirmation {
+    jkt: String,
+}
+
+impl Confirmation {
+    fn of_key(jkt: Thumbprint) -> Self {
+        let jkt = jkt.to_string();
+        Self { jkt }
+    }
 }
 
 /// One audience is a string, several are an array (RFC 7519 s4.1.3).

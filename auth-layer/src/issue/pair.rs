@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::claims::Thumbprint;
 use crate::clock::Timestamp;
 use crate::refresh_token::{RefreshToken, SessionId};
 use crate::scope::Scopes;
@@ -16,6 +17,7 @@ pub struct TokenPair {
     pub(super) expires_in: Duration,
     pub(super) scopes: Scopes,
     pub(super) session: SessionId,
+    pub(super) jkt: Option<Thumbprint>,
     pub(super) refresh_expires_at: Timestamp,
 }
 
@@ -38,6 +40,14 @@ impl TokenPair {
     /// What the access token may be used for.
     pub fn scopes(&self) -> &Scopes {
         &self.scopes
+    }
+
+    /// How the access token is sent: `DPoP` if it is bound to a key (RFC 9449 s5), else `Bearer`.
+    pub fn token_type(&self) -> &'static str {
+        match self.jkt {
+            Some(_) => "DPoP",
+            None => "Bearer",
+        }
     }
 
     /// The session that both belong to.

@@ -1,11 +1,13 @@
 use super::issuer::Core;
 use super::{RefreshError, RefreshErrorKind, RefreshRequest, SessionEvent, TokenPair};
 use crate::clock::Timestamp;
+use crate::metrics::Stopwatch;
 use crate::refresh_token::{Presented, SessionId};
 use crate::store::{CustomClaims, Outcome, RevokedBy, Rotated, Rotation, Selection, Session};
 
 impl Core {
     pub(super) async fn refresh(&self, request: RefreshRequest) -> Result<TokenPair, RefreshError> {
+        let stopwatch = Stopwatch::start();
         let now = self.clock.now();
         let (sid, result) = match self.secrets.open(request.token.expose()) {
             Ok(presented) => {
@@ -21,6 +23,7 @@ impl Core {
             let kind = error.kind();
             self.tell(SessionEvent::RefreshFailed { sid, kind });
         }
+        stopwatch.refreshed(result.is_ok());
         result
     }
 
@@ -37,6 +40,8 @@ impl Core {
             idle: self.idle,
             repeat_leeway: self.repeat_leeway,
             client_id: request.client_id.clone(),
+            jkt: request.jkt,
+            keep_bound: self.keep_bound,
             ip: request.ip,
             user_agent: request.user_agent.clone(),
             ..Rotation::new(
@@ -47,18 +52,21 @@ impl Core {
                 now,
             )
         };
-        let session = match self.store.rotate(rotation).await? {
-            Rotated::Decided(outcome, session) => {
-                self.judge(outcome, presented.generation(), session, now)?
-            }
+        let (outcome, session) = match self.store.rotate(rotation).await? {
+            Rotated::Decided(outcome, session) => (outcome, session),
             Rotated::Dead(dead) => return Err(dead.into()),
+        };
+        let session = self.judge(outcome, presented.generation(), session, now)?;
+        let token = match outcome {
+            Outcome::Kept => request.token.clone(),
+            _ => child.token,
         };
         let claims = self.claims_of(&session, now).await?;
         let scopes = request
             .scopes
             .clone()
             .unwrap_or_else(|| session.scopes.clone());
-        Ok(self.pair(&session, child.token, scopes, &claims, now)?)
+        Ok(self.pair(&session, token, scopes, &claims, now)?)
     }
 
     /// Before the rotation, so that asking for too much costs nobody the token. Scopes of a session

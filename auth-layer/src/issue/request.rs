@@ -1,5 +1,6 @@
 use std::net::IpAddr;
 
+use crate::claims::Thumbprint;
 use crate::clock::Timestamp;
 use crate::refresh_token::{IdempotencyKey, RefreshToken};
 use crate::scope::Scopes;
@@ -17,6 +18,7 @@ pub struct NewSession {
     pub(super) auth_time: Option<Timestamp>,
     pub(super) ip: Option<IpAddr>,
     pub(super) user_agent: Option<String>,
+    pub(super) jkt: Option<Thumbprint>,
 }
 
 impl NewSession {
@@ -31,7 +33,16 @@ impl NewSession {
             auth_time: None,
             ip: None,
             user_agent: None,
+            jkt: None,
         }
+    }
+
+    /// Binds the session to the key with this thumbprint (RFC 9449 s5), which the client has proved. Its tokens are of use
+    /// only with a proof of that key, at each refresh and, as the claim `cnf`, at each request: see
+    /// [`AuthLayer::dpop`](crate::AuthLayer::dpop). That never changes. Default: no key.
+    pub fn bound_to(mut self, jkt: impl Into<Option<Thumbprint>>) -> Self {
+        self.jkt = jkt.into();
+        self
     }
 
     /// Gives the session to an OAuth client: only requests that name it can refresh. Default: a
@@ -89,6 +100,7 @@ pub struct RefreshRequest {
     pub(super) client_id: Option<String>,
     pub(super) ip: Option<IpAddr>,
     pub(super) user_agent: Option<String>,
+    pub(super) jkt: Option<Thumbprint>,
 }
 
 impl RefreshRequest {
@@ -101,7 +113,15 @@ impl RefreshRequest {
             client_id: None,
             ip: None,
             user_agent: None,
+            jkt: None,
         }
+    }
+
+    /// The key that was proved with this request (RFC 9449 s5). To a session that is not bound it means
+    /// nothing, and does not bind it.
+    pub fn proved_key(mut self, jkt: Option<Thumbprint>) -> Self {
+        self.jkt = jkt;
+        self
     }
 
     /// What the client chose before it sent this for the first time.

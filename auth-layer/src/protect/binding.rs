@@ -6,8 +6,8 @@ use http::request::Parts;
 use super::Rejection;
 use super::challenge::Scheme;
 use super::extract::Token;
-use super::proof::{BindingErrorKind, CertificateSource, Dpop, Proved, Unproved};
 use crate::claims::{Confirmation, Thumbprint};
+use crate::proof::{BindingErrorKind, CertificateSource, Dpop, Proved, Unproved};
 use crate::verify::VerifyErrorKind;
 
 /// Which proofs a layer checks, and the rule that holds whichever it does: a bound token goes

@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use super::ResponseBody;
 use super::gate::{Admission, Gate, Granted, Held};
-use super::proof::PendingReplay;
+use crate::proof::PendingReplay;
 use crate::verify::Pending;
 
 pin_project! {

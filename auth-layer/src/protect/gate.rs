@@ -8,11 +8,11 @@ use http::{HeaderMap, Method, Request, Response};
 use super::binding::Bindings;
 use super::challenge::Scheme;
 use super::extract::{Credential, Token, extract, mark_sensitive, strip};
-use super::proof::{Freshness, PendingReplay, ProofErrorKind};
 use super::refusals::Refusals;
 use super::{Rejection, TokenSource};
 use crate::claims::Claims;
 use crate::metrics;
+use crate::proof::{Freshness, PendingReplay, ProofErrorKind};
 use crate::verify::VerifyError;
 
 /// The rules of an [`AuthLayer`](super::AuthLayer): who has to show a token, and what happens then.

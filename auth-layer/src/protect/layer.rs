@@ -4,9 +4,9 @@ use tower_layer::Layer;
 
 use super::binding::Bindings;
 use super::gate::Gate;
-use super::proof::{CertificateSource, Dpop};
 use super::refusals::Refusals;
 use super::{AuthService, RenderRejection, TokenSource};
+use crate::proof::{CertificateSource, Dpop};
 use crate::verify::Verify;
 
 /// Lets requests with a good access token through and answers the others.
@@ -53,7 +53,7 @@ impl<V: Verify> AuthLayer<V> {
     /// [accept such tokens](crate::verify::VerifierBuilder::accept_sender_constrained), too.
     ///
     /// ```
-    /// use auth_layer::protect::proof::Dpop;
+    /// use auth_layer::proof::Dpop;
     /// use auth_layer::{AuthLayer, Verify};
     ///
     /// fn proving<V: Verify>(verifier: V) -> AuthLayer<V> {

@@ -35,7 +35,6 @@ mod gate;
 mod grpc;
 mod layer;
 mod metadata;
-pub mod proof;
 mod refusals;
 mod reject;
 mod require;
@@ -43,6 +42,7 @@ mod scopes;
 mod service;
 mod step_up;
 
+pub use crate::proof;
 pub use authorize::Authorize;
 pub use body::ResponseBody;
 pub use extract::TokenSource;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::challenge::Challenge;
 use super::grpc::{self, Code};
-use super::proof::{BindingErrorKind, ProofErrorKind};
+use crate::proof::{BindingErrorKind, ProofErrorKind};
 use crate::scope::Scopes;
 use crate::verify::VerifyErrorKind;
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::protect::proof::{Freshness, MemoryReplays, ReplayStore as _};
+use crate::proof::{Freshness, MemoryReplays, ReplayStore as _};
 
 fn remember(store: &MemoryReplays, proof: ProofUse) -> Freshness {
     store

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::protect::proof::Nonces;
+use crate::proof::Nonces;
 
 fn nonces() -> Nonces {
     Nonces::new(&[7; 32]).unwrap()

@@ -3,15 +3,15 @@
 //!
 //! | bound to | claim | proof | switched on by |
 //! | --- | --- | --- | --- |
-//! | a key of the client's | `cnf.jkt` | a signed `DPoP` header on each request (RFC 9449) | [`AuthLayer::dpop`](super::AuthLayer::dpop) |
-//! | the client's certificate | `cnf.x5t#S256` | the TLS handshake (RFC 8705 s3) | [`AuthLayer::mtls`](super::AuthLayer::mtls) |
+//! | a key of the client's | `cnf.jkt` | a signed `DPoP` header on each request (RFC 9449) | [`AuthLayer::dpop`](crate::AuthLayer::dpop) |
+//! | the client's certificate | `cnf.x5t#S256` | the TLS handshake (RFC 8705 s3) | [`AuthLayer::mtls`](crate::AuthLayer::mtls) |
 //!
 //! A bound token is refused where its proof is not checked, and a bound token without its proof is
 //! refused everywhere: no set-up turns it back into a bearer token. A token that is bound to both
 //! needs both proofs, and one that is bound in a way that this crate does not know is refused.
 //!
 //! ```
-//! use auth_layer::protect::proof::Dpop;
+//! use auth_layer::proof::Dpop;
 //! use auth_layer::{Algorithm, AuthLayer, SigningKey, Verifier};
 //!
 //! # let key = SigningKey::generate(Algorithm::EdDSA)?;
@@ -42,13 +42,13 @@ mod signed;
 mod uri;
 
 pub use certificate::CertificateSource;
-pub(super) use check::{Proved, Unproved};
+pub(crate) use check::{Proved, Unproved};
 pub use dpop::{Dpop, InvalidPublicUrl};
 pub use error::{BindingErrorKind, ProofErrorKind};
 pub use forwarded::ProxyHeaders;
 pub use memory::MemoryReplays;
 pub use nonce::{NonceSecretTooShort, Nonces};
-pub(super) use replay::PendingReplay;
+pub(crate) use replay::PendingReplay;
 pub use replay::{Freshness, ProofUse, ReplayCheck, ReplayStore};
 
 #[cfg(test)]

@@ -14,13 +14,13 @@ use crate::keys::Algorithm;
 /// a proof is for one address, and a request's own `Host` is whatever its sender wrote.
 ///
 /// ```
-/// use auth_layer::protect::proof::{Dpop, MemoryReplays};
+/// use auth_layer::proof::{Dpop, MemoryReplays};
 ///
 /// let dpop = Dpop::new()
 ///     .public_url("https://api.example/v1")?
 ///     .required()
 ///     .replays(MemoryReplays::bounded(2_000_000, 20_000));
-/// # Ok::<(), auth_layer::protect::proof::InvalidPublicUrl>(())
+/// # Ok::<(), auth_layer::proof::InvalidPublicUrl>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Dpop {
@@ -31,7 +31,7 @@ pub struct Dpop {
     pub(super) nonces: Option<Nonces>,
     pub(super) replays: Arc<dyn ReplayStore>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(in crate::protect) required: bool,
+    pub(crate) required: bool,
 }
 
 impl Dpop {
@@ -147,7 +147,7 @@ impl Dpop {
     }
 
     /// `algs` of the challenge (RFC 9449 s5.1).
-    pub(in crate::protect) fn algs(&self) -> String {
+    pub(crate) fn algs(&self) -> String {
         let names: Vec<_> = self.algorithms.iter().map(|it| it.name()).collect();
         names.join(" ")
     }

@@ -18,11 +18,11 @@ use crate::clock::Timestamp;
 /// clients get the next one with an answer while the old one still does.
 ///
 /// ```
-/// use auth_layer::protect::proof::{Dpop, Nonces};
+/// use auth_layer::proof::{Dpop, Nonces};
 ///
 /// # let secret = [7; 32];
 /// let dpop = Dpop::new().nonces(Nonces::new(&secret)?);
-/// # Ok::<(), auth_layer::protect::proof::NonceSecretTooShort>(())
+/// # Ok::<(), auth_layer::proof::NonceSecretTooShort>(())
 /// ```
 #[derive(Clone)]
 pub struct Nonces {

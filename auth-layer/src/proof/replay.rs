@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 /// one address need one that they share, such as Redis with `SET id 1 NX PXAT until`.
 ///
 /// ```
-/// use auth_layer::protect::proof::{Freshness, ProofUse, ReplayCheck, ReplayStore};
+/// use auth_layer::proof::{Freshness, ProofUse, ReplayCheck, ReplayStore};
 ///
 /// #[derive(Debug)]
 /// struct Elsewhere;

@@ -2,6 +2,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
+use super::origin::Origin;
 use super::signed::{ProofClaims, SignedProof};
 use super::uri::TargetUri;
 use super::{BindingErrorKind, Dpop, ProofErrorKind, ProofUse, ReplayCheck};
@@ -10,22 +11,22 @@ use crate::clock::Timestamp;
 
 /// A proof that is good unless it was used before.
 #[derive(Debug)]
-pub(in crate::protect) struct Proved {
-    pub(in crate::protect) replay: ReplayCheck,
+pub(crate) struct Proved {
+    pub(crate) replay: ReplayCheck,
     /// The nonce that the client should use from now on, if it is another.
-    pub(in crate::protect) nonce: Option<HeaderValue>,
+    pub(crate) nonce: Option<HeaderValue>,
 }
 
 /// Either the proof or its key is not good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::protect) enum Unproved {
+pub(crate) enum Unproved {
     Proof(ProofErrorKind),
     Binding(BindingErrorKind),
 }
 
 impl Dpop {
     /// Checks the proof of a request with a token that is bound to `jkt` (RFC 9449 s4.3 and s7.1).
-    pub(in crate::protect) fn check(
+    pub(crate) fn check(
         &self,
         request: &Parts,
         token: &str,
@@ -39,37 +40,46 @@ impl Dpop {
             return Err(Unproved::Binding(BindingErrorKind::WrongKey));
         }
         let claims = proof.claims(&key.prepare(algorithm)?)?;
-        self.check_target(&claims, request)?;
+        self.check_target(&claims, request, &self.origin)?;
         check_token(&claims, token)?;
-        let now = self.clock.now();
-        let (until, nonce) = self.check_age(&claims, now)?;
-        let jti = claims.jti.as_deref().ok_or(ProofErrorKind::MissingClaim)?;
-        if !(1..=LONGEST_JTI).contains(&jti.len()) {
-            return Err(ProofErrorKind::BadIdentifier.into());
-        }
-        let proof = ProofUse::new(*jkt, jti, now, until);
-        Ok(Proved {
-            replay: self.replays.remember(proof),
-            nonce,
-        })
+        Ok(self.check_use(&claims, *jkt)?)
     }
 
     /// The nonce to hand out with a refusal.
-    pub(in crate::protect) fn nonce(&self) -> Option<HeaderValue> {
+    pub(crate) fn nonce(&self) -> Option<HeaderValue> {
         let nonces = self.nonces.as_ref()?;
         Some(nonces.current(self.clock.now()))
     }
 
-    fn check_target(&self, claims: &ProofClaims, request: &Parts) -> Result<(), ProofErrorKind> {
+    fn check_target(
+        &self,
+        claims: &ProofClaims,
+        request: &Parts,
+        origin: &Origin,
+    ) -> Result<(), ProofErrorKind> {
         let missing = ProofErrorKind::MissingClaim;
         if claims.htm.as_deref().ok_or(missing)? != request.method.as_str() {
             return Err(ProofErrorKind::WrongMethod);
         }
         let meant = TargetUri::parse(claims.htu.as_deref().ok_or(missing)?);
-        match (meant, self.origin.target(request)) {
+        match (meant, origin.target(request)) {
             (Some(meant), Some(target)) if meant == target => Ok(()),
             _ => Err(ProofErrorKind::WrongUri),
         }
+    }
+
+    /// Whether the proof is young enough; it counts as used from now on.
+    fn check_use(&self, claims: &ProofClaims, jkt: Thumbprint) -> Result<Proved, ProofErrorKind> {
+        let now = self.clock.now();
+        let (until, nonce) = self.check_age(claims, now)?;
+        let jti = claims.jti.as_deref().ok_or(ProofErrorKind::MissingClaim)?;
+        if !(1..=LONGEST_JTI).contains(&jti.len()) {
+            return Err(ProofErrorKind::BadIdentifier);
+        }
+        Ok(Proved {
+            replay: self.replays.remember(ProofUse::new(jkt, jti, now, until)),
+            nonce,
+        })
     }
 
     /// Until when the proof has to be remembered, and the nonce that replaces an old one.

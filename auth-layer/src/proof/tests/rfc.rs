@@ -3,9 +3,9 @@ use std::time::Duration;
 use super::*;
 use crate::claims::Claims;
 use crate::clock::ManualClock;
-use crate::protect::proof::check::Unproved;
-use crate::protect::proof::key::ProofKey;
-use crate::protect::proof::{BindingErrorKind, Dpop, Freshness, ProofErrorKind};
+use crate::proof::check::Unproved;
+use crate::proof::key::ProofKey;
+use crate::proof::{BindingErrorKind, Dpop, Freshness, ProofErrorKind};
 
 /// RFC 9449 s7.1, figure 13: the proof and the token of one request.
 const PROOF: &str = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dE\

@@ -1,9 +1,9 @@
 use http::Request;
 
 use super::*;
-use crate::protect::proof::origin::Origin;
-use crate::protect::proof::uri::{Scheme, TargetUri};
-use crate::protect::proof::{Dpop, ProxyHeaders};
+use crate::proof::origin::Origin;
+use crate::proof::uri::{Scheme, TargetUri};
+use crate::proof::{Dpop, ProxyHeaders};
 
 /// RFC 3986 s6.2.2 and s6.2.3.
 #[test]
