@@ -118,3 +118,64 @@ async fn a_scope_may_be_narrowed_for_one_access_token_and_never_widened() {
     let again = server.token(form(&narrow.refresh_token(), "&scope=")).await;
     assert_eq!(again.body["scope"], "read write");
 }
+
+#[tokio::test]
+async fn an_empty_scope_is_none_and_a_repeated_one_counts_once() {
+    let server = Server::new(MemoryStore::new());
+    let scoped = NewSession::new("alice").scopes("read write".parse().unwrap());
+    let mut token = sign_in(&server, scoped).await;
+    for (scope, given) in [
+        ("&scope=+", "read write"),
+        ("&scope=write+read+write", "write read"),
+        ("&scope=+read++", "read"),
+    ] {
+        let answer = server.token(form(&token, scope)).await;
+        assert_eq!(answer.body["scope"], given, "{scope}");
+        token = answer.refresh_token();
+    }
+    let unscoped = signed_in(&server).await;
+    let answer = server.token(form(&unscoped, "&scope=read")).await;
+    assert_eq!(answer.error(), (400, "invalid_scope"));
+}
+
+/// RFC 7009 s2.1: a token of another client is left alone, and nobody is told.
+#[tokio::test]
+async fn a_client_revokes_its_own_tokens_only() {
+    let mut server = Server::new(MemoryStore::new());
+    server.endpoints = TokenEndpoints::new(server.issuer.clone())
+        .public_client("app")
+        .confidential_client("web", "secret");
+    let revoke = async |token: &str, client: &str| {
+        let answer = server
+            .send(post("/revoke", FORM, format!("token={token}{client}")))
+            .await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.body),
+            (200, serde_json::Value::Null)
+        );
+        server.issuer.list("alice").await.unwrap().len()
+    };
+    let (app, web) = ("&client_id=app", "&client_id=web&client_secret=secret");
+    let theirs = server
+        .issuer
+        .start(NewSession::new("alice").client_id("web"))
+        .await
+        .unwrap();
+    for token in [theirs.refresh_token().expose(), theirs.access_token()] {
+        assert_eq!(revoke(token, app).await, 1);
+        assert_eq!(revoke(token, "").await, 1);
+    }
+    assert_eq!(
+        revoke(theirs.access_token(), web).await,
+        0,
+        "its session ends with it"
+    );
+    let theirs = sign_in(&server, NewSession::new("alice").client_id("web")).await;
+    assert_eq!(revoke(&theirs, web).await, 0);
+    let nobodys = signed_in(&server).await;
+    assert_eq!(
+        revoke(&nobodys, app).await,
+        0,
+        "a session of no client serves all"
+    );
+}

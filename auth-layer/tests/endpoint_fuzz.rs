@@ -4,9 +4,12 @@
 
 mod issue_kit;
 
+use std::num::NonZeroUsize;
+
+use auth_layer::endpoint::{ClientAddress, CookieMode};
 use auth_layer::store::MemoryStore;
 use bytes::Bytes;
-use http::{Method, Request};
+use http::{HeaderName, Method, Request};
 use issue_kit::*;
 use serde_json::json;
 use tower::ServiceExt as _;
@@ -19,10 +22,20 @@ fn whatever_is_sent_the_answer_is_a_refusal() {
         .enable_all()
         .build()
         .unwrap();
-    let server = Server::new(MemoryStore::new());
+    let mut server = Server::new(MemoryStore::new());
+    let behind = ClientAddress::behind(
+        NonZeroUsize::MIN,
+        HeaderName::from_static("x-forwarded-for"),
+    );
+    server.endpoints = server
+        .endpoints
+        .cookies(CookieMode::new().allow_plain())
+        .confidential_client("api", "secret")
+        .client_address(behind);
     let token = runtime.block_on(signed_in(&server));
     let path = prop_oneof![
-        8 => prop_oneof![Just("/refresh"), Just("/token"), Just("/revoke"), Just("/logout")].prop_map(String::from),
+        8 => prop_oneof![Just("/refresh"), Just("/token"), Just("/revoke"), Just("/logout"), Just("/introspect"), Just("/sessions")].prop_map(String::from),
+        1 => "/sessions/[A-Za-z0-9_-]{20,23}",
         1 => "/[a-z./%-]{0,20}",
     ];
     let damaged = (0..token.len(), any::<u8>()).prop_map(move |(at, byte)| {
@@ -39,7 +52,12 @@ fn whatever_is_sent_the_answer_is_a_refusal() {
         damaged
             .clone()
             .prop_map(|it| json!({ "refreshToken": it }).to_string().into_bytes()),
-        damaged.prop_map(|it| form(&it, "&scope=a").into_bytes()),
+        damaged
+            .clone()
+            .prop_map(|it| form(&it, "&scope=a").into_bytes()),
+        damaged
+            .clone()
+            .prop_map(|it| format!("token={it}&client_id=api&client_secret=secret").into_bytes()),
         "(grant_type|refresh_token|scope|client_id|token|&|=|%|\\+|[a-z_%0-9]){0,20}"
             .prop_map(String::into_bytes),
         "[\\[{]{1,5000}".prop_map(String::into_bytes),
@@ -49,17 +67,32 @@ fn whatever_is_sent_the_answer_is_a_refusal() {
         "idempotency-key",
         "authorization",
         "user-agent",
-        "if-none-match"
+        "if-none-match",
+        "cookie",
+        "origin",
+        "host",
+        "sec-fetch-site",
+        "x-forwarded-for"
     ];
     let value = prop_oneof![
         Just(JSON.as_bytes().to_vec()),
         Just(FORM.as_bytes().to_vec()),
         Just(key(1).into_bytes()),
-        "Basic [A-Za-z0-9+/=]{0,20}".prop_map(String::into_bytes),
+        "(Basic|Bearer) [A-Za-z0-9+/=._-]{0,20}".prop_map(String::into_bytes),
+        "(__Host-refresh|a)=[A-Za-z0-9_-]{0,99}(;| |=|__Host-refresh=x){0,3}"
+            .prop_map(String::into_bytes),
+        damaged.prop_map(|it| format!("a=b; __Host-refresh={it}").into_bytes()),
+        prop_oneof![
+            "same-origin",
+            "same-site",
+            "https?://[a-z:./]{0,9}",
+            "[0-9.,: a-f]{0,40}"
+        ]
+        .prop_map(String::into_bytes),
         proptest::collection::vec(0x20u8..=0xff, 0..40),
     ];
     let headers = proptest::collection::vec((name, value), 0..5);
-    let method = prop_oneof![5 => Just("POST"), 1 => Just("GET"), 1 => Just("PROPFIND")];
+    let method = prop_oneof![5 => Just("POST"), 1 => Just("GET"), 1 => Just("DELETE"), 1 => Just("PROPFIND")];
     let config = ProptestConfig {
         cases: 2_000,
         failure_persistence: None,
@@ -76,7 +109,9 @@ fn whatever_is_sent_the_answer_is_a_refusal() {
         let request = request.body(http_body_util::Full::<Bytes>::from(body)).unwrap();
         let answer = runtime.block_on(server.endpoints.clone().oneshot(request)).unwrap();
         prop_assert!(!answer.status().is_server_error(), "{}", answer.status());
-        let is_end = path == "/revoke" || path == "/logout" || path.starts_with("/.well-known/");
+        let is_end = path == "/introspect" || path == "/revoke" || path == "/logout" || path.starts_with("/.well-known/");
         prop_assert!(answer.status().is_client_error() || is_end, "{}", answer.status());
     });
+    let alive = runtime.block_on(server.issuer.list("alice")).unwrap();
+    assert_eq!(alive.len(), 1, "nobody was signed out");
 }

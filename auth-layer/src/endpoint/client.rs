@@ -42,6 +42,23 @@ impl Clients {
             .map_err(Refusal::challenge_basic)
     }
 
+    /// The client that sent the request, and that has proved it by a secret.
+    pub(super) fn authenticate_confidential(
+        &self,
+        headers: &HeaderMap,
+        form: &Form<'_>,
+    ) -> Result<String, Refusal> {
+        let client = self.authenticate(headers, form)?;
+        let is_confidential = |id: &String| self.0.get(id).is_some_and(Option::is_some);
+        client
+            .filter(is_confidential)
+            .ok_or(Refusal::INVALID_CLIENT)
+    }
+
+    pub(super) fn any_confidential(&self) -> bool {
+        self.0.values().any(Option::is_some)
+    }
+
     fn check(&self, id: &str, secret: Option<&str>) -> Result<String, Refusal> {
         let is_right = match (self.0.get(id), secret) {
             (Some(None), None) => true,

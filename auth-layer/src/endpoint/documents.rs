@@ -5,8 +5,8 @@ use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 
-use super::route::{KEYS, REVOKE, TOKEN};
-use super::service::Shared;
+use super::endpoints::Shared;
+use super::route::{INTROSPECT, KEYS, REVOKE, TOKEN};
 use super::wire::{empty, json, json_text};
 use super::{EndpointBody, Response};
 
@@ -33,6 +33,7 @@ impl Shared {
     pub(super) fn metadata(&self) -> http::Response<EndpointBody> {
         let base = self.base_url.as_deref().unwrap_or(self.issuer.name());
         let base = base.trim_end_matches('/');
+        let introspects = self.clients.any_confidential();
         json(&Metadata {
             issuer: self.issuer.name(),
             token_endpoint: format!("{base}{TOKEN}"),
@@ -42,11 +43,14 @@ impl Shared {
             grant_types_supported: ["refresh_token"],
             token_endpoint_auth_methods_supported: AUTH_METHODS,
             revocation_endpoint_auth_methods_supported: AUTH_METHODS,
+            introspection_endpoint: introspects.then(|| format!("{base}{INTROSPECT}")),
+            introspection_endpoint_auth_methods_supported: introspects.then_some(SECRET_METHODS),
         })
     }
 }
 
 const AUTH_METHODS: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];
+const SECRET_METHODS: [&str; 2] = ["client_secret_basic", "client_secret_post"];
 
 #[derive(Serialize)]
 struct Metadata<'a> {
@@ -58,6 +62,10 @@ struct Metadata<'a> {
     grant_types_supported: [&'a str; 1],
     token_endpoint_auth_methods_supported: [&'a str; 3],
     revocation_endpoint_auth_methods_supported: [&'a str; 3],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    introspection_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    introspection_endpoint_auth_methods_supported: Option<[&'a str; 2]>,
 }
 
 fn etag(document: &str) -> String {

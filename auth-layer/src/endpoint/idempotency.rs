@@ -1,11 +1,11 @@
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use super::refusal::Refusal;
 use crate::refresh_token::IdempotencyKey;
 
 /// The `Idempotency-Key` of a request: a string of RFC 8941 s3.3.3 that holds base64url.
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Refusal> {
-    let mut values = headers.get_all("idempotency-key").iter();
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
@@ -18,3 +18,5 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyK
         )),
     }
 }
+
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

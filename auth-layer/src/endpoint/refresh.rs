@@ -1,61 +1,89 @@
-use http::header::USER_AGENT;
+use http::header::{SET_COOKIE, USER_AGENT};
+use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
 use super::Response;
+use super::cookie::CookieMode;
+use super::endpoints::Shared;
 use super::form::Form;
 use super::idempotency::idempotency_key;
 use super::refusal::Refusal;
-use super::service::Shared;
-use super::wire::{refresh_token, token_response};
-use crate::issue::{RefreshErrorKind, RefreshRequest};
+use super::wire::{cookie_response, refresh_token, token_response};
+use crate::issue::{RefreshErrorKind, RefreshRequest, TokenPair};
+use crate::refresh_token::RefreshToken;
 
 impl Shared {
-    pub(super) async fn refresh(
-        &self,
-        headers: &HeaderMap,
-        body: &[u8],
-    ) -> Result<Response, Refusal> {
-        let key = idempotency_key(headers)?;
-        let token = refresh_token(body)?.ok_or(Refusal::no_token())?;
-        let request = RefreshRequest::new(token).idempotency_key(key);
-        self.exchange(headers, request, Dialect::JSON).await
+    pub(super) async fn refresh(&self, request: &Parts, body: &[u8]) -> Result<Response, Refusal> {
+        let key = idempotency_key(&request.headers)?;
+        let (token, cookies) = self.presented(request, body)?;
+        if key.is_none() && cookies.is_some_and(|it| !it.plain) {
+            return Err(Refusal::csrf());
+        }
+        self.admit(request, &token)?;
+        let refresh = RefreshRequest::new(token).idempotency_key(key);
+        match (
+            self.exchange(request, refresh, Dialect::JSON).await,
+            cookies,
+        ) {
+            (Ok(pair), None) => Ok(token_response(&pair)),
+            (Ok(pair), Some(cookies)) => Ok(cookie_response(&pair, cookies, self.issuer.now())),
+            // Nothing else clears it: another tab may have brought a newer one meanwhile.
+            (Err(refusal), Some(cookies)) if refusal.is_dead_token() => {
+                Err(refusal.with(SET_COOKIE, cookies.clear()))
+            }
+            (Err(refusal), _) => Err(refusal),
+        }
     }
 
-    pub(super) async fn token(
-        &self,
-        headers: &HeaderMap,
-        body: &[u8],
-    ) -> Result<Response, Refusal> {
-        let key = idempotency_key(headers)?;
+    pub(super) async fn token(&self, request: &Parts, body: &[u8]) -> Result<Response, Refusal> {
+        let key = idempotency_key(&request.headers)?;
         let form = Form::parse(body)?;
-        let client_id = self.clients.authenticate(headers, &form)?;
+        let client_id = self.clients.authenticate(&request.headers, &form)?;
         match form.get("grant_type") {
             Some("refresh_token") => {}
             Some(_) => return Err(Refusal::UNSUPPORTED_GRANT),
             None => return Err(Refusal::invalid("No grant_type")),
         }
-        let token = form
-            .get("refresh_token")
-            .ok_or(Refusal::invalid("No refresh_token"))?;
+        let token = form.get("refresh_token");
+        let token = RefreshToken::from(token.ok_or(Refusal::invalid("No refresh_token"))?);
         let scopes = form.get("scope").map(str::parse).transpose();
-        let request = RefreshRequest::new(token)
+        let scopes = scopes.map_err(|_| Refusal::INVALID_SCOPE)?;
+        self.admit(request, &token)?;
+        let refresh = RefreshRequest::new(token)
             .idempotency_key(key)
             .client_id(client_id)
-            .scopes(scopes.map_err(|_| Refusal::INVALID_SCOPE)?);
-        self.exchange(headers, request, Dialect::OAUTH).await
+            .scopes(scopes);
+        let pair = self.exchange(request, refresh, Dialect::OAUTH).await?;
+        Ok(token_response(&pair))
+    }
+
+    /// The token of the body, else that of the cookie, and where the next one goes then.
+    fn presented(
+        &self,
+        request: &Parts,
+        body: &[u8],
+    ) -> Result<(RefreshToken, Option<&CookieMode>), Refusal> {
+        if let Some(token) = refresh_token(body)? {
+            return Ok((token, None));
+        }
+        let cookies = self.cookies.as_ref().ok_or(Refusal::no_token())?;
+        let token = cookies.read(&request.headers)?;
+        let token = token.ok_or(Refusal::no_token())?;
+        cookies.csrf.check(request)?;
+        Ok((token, Some(cookies)))
     }
 
     async fn exchange(
         &self,
-        headers: &HeaderMap,
-        request: RefreshRequest,
+        request: &Parts,
+        refresh: RefreshRequest,
         dialect: Dialect,
-    ) -> Result<Response, Refusal> {
-        let request = request.user_agent(user_agent(headers));
-        match self.issuer.refresh(request).await {
-            Ok(pair) => Ok(token_response(&pair)),
-            Err(error) => Err(dialect.refusal(error.kind())),
-        }
+    ) -> Result<TokenPair, Refusal> {
+        let refresh = refresh
+            .ip(self.address.of(&request.extensions, &request.headers))
+            .user_agent(user_agent(&request.headers));
+        let pair = self.issuer.refresh(refresh).await;
+        pair.map_err(|error| dialect.refusal(error.kind()))
     }
 }
 

@@ -1,9 +1,13 @@
+use std::time::Duration;
+
 use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::Response;
 use super::wire::json;
+use crate::scope::Scopes;
+use crate::store::StoreError;
 
 /// A request that is not granted: a row of the error table.
 #[derive(Clone, Debug)]
@@ -11,12 +15,14 @@ pub(super) struct Refusal {
     status: StatusCode,
     error: &'static str,
     description: Option<&'static str>,
-    header: Option<(HeaderName, &'static str)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Refusal {
     pub(super) const UNKNOWN_PATH: Self =
         Self::new(StatusCode::NOT_FOUND, "invalid_request", "No such endpoint");
+    pub(super) const NO_SUCH_SESSION: Self =
+        Self::new(StatusCode::NOT_FOUND, "invalid_request", "No such session");
     pub(super) const WRONG_MEDIA: Self = Self::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "invalid_request",
@@ -50,13 +56,13 @@ impl Refusal {
     }
 
     /// The token is worth nothing. One text for all reasons: a thief learns nothing from it.
-    pub(super) fn dead_token(status: StatusCode) -> Self {
-        Self {
-            status,
-            error: "invalid_grant",
-            description: None,
-            header: None,
-        }
+    pub(super) const fn dead_token(status: StatusCode) -> Self {
+        Self::bare(status, "invalid_grant")
+    }
+
+    /// Whether it is that one.
+    pub(super) fn is_dead_token(&self) -> bool {
+        self.error == "invalid_grant" && self.description.is_none()
     }
 
     pub(super) fn no_token() -> Self {
@@ -71,6 +77,11 @@ impl Refusal {
         Self::new(status, "invalid_grant", "superseded")
     }
 
+    /// A page that may not use the cookie sent it, or the header is missing that no form can send.
+    pub(super) const fn csrf() -> Self {
+        Self::bare(StatusCode::FORBIDDEN, "csrf")
+    }
+
     pub(super) fn wrong_method(allow: &'static str) -> Self {
         let description = "The method is not allowed here";
         let refusal = Self::new(
@@ -78,35 +89,88 @@ impl Refusal {
             "invalid_request",
             description,
         );
-        refusal.with(ALLOW, allow)
+        refusal.with(ALLOW, HeaderValue::from_static(allow))
+    }
+
+    pub(super) fn too_many(wait: Duration) -> Self {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let refusal = Self::new(status, "temporarily_unavailable", "Too many requests");
+        // To the next second: who comes as late as told is let in.
+        let seconds = wait.as_millis().div_ceil(1_000).max(1);
+        let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+        refusal.with(RETRY_AFTER, seconds.into())
     }
 
     pub(super) fn unavailable() -> Self {
-        Self {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            error: "temporarily_unavailable",
-            description: None,
-            header: Some((RETRY_AFTER, "1")),
-        }
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self::bare(status, "temporarily_unavailable").with(RETRY_AFTER, 1.into())
     }
 
     /// Asks for what the client used already (RFC 6749 s5.2).
     pub(super) fn challenge_basic(self) -> Self {
-        self.with(WWW_AUTHENTICATE, "Basic realm=\"token\"")
+        let challenge = HeaderValue::from_static("Basic realm=\"token\"");
+        self.with(WWW_AUTHENTICATE, challenge)
+    }
+
+    pub(super) fn no_access_token() -> Self {
+        let description = "No access token was sent";
+        let refusal = Self::new(StatusCode::UNAUTHORIZED, "unauthorized", description);
+        refusal.challenge_bearer("Bearer realm=\"sessions\"")
+    }
+
+    pub(super) fn invalid_token(description: &'static str) -> Self {
+        let refusal = Self::new(StatusCode::UNAUTHORIZED, "invalid_token", description);
+        refusal.challenge_bearer(&format!(
+            "Bearer realm=\"sessions\", error=\"invalid_token\", error_description=\"{description}\""
+        ))
+    }
+
+    pub(super) fn insufficient_scope(needed: &Scopes) -> Self {
+        let description = "The access token lacks a scope";
+        let refusal = Self::new(StatusCode::FORBIDDEN, "insufficient_scope", description);
+        refusal.challenge_bearer(&format!(
+            "Bearer realm=\"sessions\", error=\"insufficient_scope\", scope=\"{needed}\""
+        ))
+    }
+
+    pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// RFC 6750 s3; what it quotes has neither quotes nor backslashes.
+    fn challenge_bearer(self, challenge: &str) -> Self {
+        let plain = HeaderValue::from_static("Bearer");
+        let challenge = HeaderValue::from_str(challenge).unwrap_or(plain);
+        self.with(WWW_AUTHENTICATE, challenge)
     }
 
     const fn new(status: StatusCode, error: &'static str, description: &'static str) -> Self {
+        Self::of(status, error, Some(description))
+    }
+
+    const fn bare(status: StatusCode, error: &'static str) -> Self {
+        Self::of(status, error, None)
+    }
+
+    const fn of(
+        status: StatusCode,
+        error: &'static str,
+        description: Option<&'static str>,
+    ) -> Self {
         Self {
             status,
             error,
-            description: Some(description),
-            header: None,
+            description,
+            headers: Vec::new(),
         }
     }
+}
 
-    fn with(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.header = Some((name, value));
-        self
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(target: "auth_layer::session", %error, "the session store did not answer");
+        Self::unavailable()
     }
 }
 
@@ -124,11 +188,7 @@ impl From<Refusal> for Response {
             error_description: refusal.description,
         });
         *response.status_mut() = refusal.status;
-        if let Some((name, value)) = refusal.header {
-            response
-                .headers_mut()
-                .insert(name, HeaderValue::from_static(value));
-        }
+        response.headers_mut().extend(refusal.headers);
         response
     }
 }

@@ -1,37 +1,58 @@
+use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 
 use super::Response;
+use super::endpoints::Shared;
 use super::form::Form;
 use super::refusal::Refusal;
-use super::service::Shared;
 use super::wire::{empty, refresh_token};
-use crate::refresh_token::RefreshToken;
+use crate::refresh_token::{RefreshToken, SessionId};
+use crate::store::Session;
+use crate::verify::Verify as _;
 
 impl Shared {
-    /// RFC 7009: whether the token was any good is nobody's business.
+    /// RFC 7009: whether the token was any good, or another client's, is nobody's business. An
+    /// access token stands for its session.
     pub(super) async fn revoke(
         &self,
         headers: &HeaderMap,
         body: &[u8],
     ) -> Result<Response, Refusal> {
         let form = Form::parse(body)?;
-        self.clients.authenticate(headers, &form)?;
+        let client = self.clients.authenticate(headers, &form)?;
         let token = form.get("token").ok_or(Refusal::invalid("No token"))?;
-        self.end(&token.into(), StatusCode::OK).await
-    }
-
-    pub(super) async fn log_out(&self, body: &[u8]) -> Result<Response, Refusal> {
-        let token = refresh_token(body)?.ok_or(Refusal::invalid("No refresh_token"))?;
-        self.end(&token, StatusCode::NO_CONTENT).await
-    }
-
-    async fn end(&self, token: &RefreshToken, status: StatusCode) -> Result<Response, Refusal> {
-        match self.issuer.revoke(token).await {
-            Ok(_) => Ok(empty(status)),
-            Err(error) => {
-                tracing::error!(target: "auth_layer::session", %error, "log-out failed");
-                Err(Refusal::unavailable())
-            }
+        let session = match self.session_of(token).await {
+            Some(sid) => self.issuer.find(sid).await?,
+            None => None,
+        };
+        if let Some(Session { id, .. }) = session.filter(|it| it.serves(client.as_deref())) {
+            self.issuer.log_out(id).await?;
         }
+        Ok(empty(StatusCode::OK))
+    }
+
+    /// Whoever holds the token may end its session.
+    pub(super) async fn log_out(&self, request: &Parts, body: &[u8]) -> Result<Response, Refusal> {
+        let gone = empty(StatusCode::NO_CONTENT);
+        if let Some(token) = refresh_token(body)? {
+            self.issuer.revoke(&token).await?;
+            return Ok(gone);
+        }
+        let cookies = self.cookies.as_ref();
+        let cookies = cookies.ok_or(Refusal::invalid("No refresh_token"))?;
+        // Without a cookie too: else another site could have the browser drop it.
+        cookies.csrf.check(request)?;
+        if let Some(token) = cookies.read(&request.headers)? {
+            self.issuer.revoke(&token).await?;
+        }
+        Ok(cookies.cleared(gone))
+    }
+
+    async fn session_of(&self, token: &str) -> Option<SessionId> {
+        if let Ok(presented) = self.issuer.open(&RefreshToken::from(token)) {
+            return Some(presented.session());
+        }
+        let claims = self.issuer.verifier().verify(token).await.ok()?;
+        claims.session_id()?.parse().ok()
     }
 }

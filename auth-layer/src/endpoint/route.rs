@@ -2,6 +2,7 @@ use http::Method;
 
 use super::read::Media;
 use super::refusal::Refusal;
+use crate::refresh_token::SessionId;
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,7 +10,11 @@ pub(super) enum Route {
     Refresh,
     Token,
     Revoke,
+    Introspect,
     LogOut,
+    ListSessions,
+    EndSession(SessionId),
+    EndOtherSessions,
     Keys,
     Metadata,
 }
@@ -17,24 +22,26 @@ pub(super) enum Route {
 pub(super) const REFRESH: &str = "/refresh";
 pub(super) const TOKEN: &str = "/token";
 pub(super) const REVOKE: &str = "/revoke";
+pub(super) const INTROSPECT: &str = "/introspect";
 pub(super) const LOG_OUT: &str = "/logout";
+pub(super) const SESSIONS: &str = "/sessions";
 pub(super) const KEYS: &str = "/.well-known/jwks.json";
 pub(super) const METADATA: &str = "/.well-known/oauth-authorization-server";
 
 impl Route {
     pub(super) fn of(method: &Method, path: &str) -> Result<Self, Refusal> {
-        let route = match path {
-            REFRESH => Self::Refresh,
-            TOKEN => Self::Token,
-            REVOKE => Self::Revoke,
-            LOG_OUT => Self::LogOut,
-            KEYS => Self::Keys,
-            METADATA => Self::Metadata,
-            _ => return Err(Refusal::UNKNOWN_PATH),
-        };
-        let allowed = match route {
-            Self::Keys | Self::Metadata => "GET, HEAD",
-            _ => "POST",
+        let is_delete = method == Method::DELETE;
+        let (route, allowed) = match path {
+            REFRESH => (Self::Refresh, "POST"),
+            TOKEN => (Self::Token, "POST"),
+            REVOKE => (Self::Revoke, "POST"),
+            INTROSPECT => (Self::Introspect, "POST"),
+            LOG_OUT => (Self::LogOut, "POST"),
+            SESSIONS if is_delete => (Self::EndOtherSessions, "DELETE"),
+            SESSIONS => (Self::ListSessions, "GET, HEAD, DELETE"),
+            KEYS => (Self::Keys, "GET, HEAD"),
+            METADATA => (Self::Metadata, "GET, HEAD"),
+            _ => (Self::EndSession(session(path)?), "DELETE"),
         };
         if allowed.split(", ").any(|it| it == method.as_str()) {
             Ok(route)
@@ -43,10 +50,20 @@ impl Route {
         }
     }
 
-    pub(super) fn media(self) -> Media {
+    /// What its body must be written in, if it is read at all.
+    pub(super) fn media(self) -> Option<Media> {
         match self {
-            Self::Token | Self::Revoke => Media::Form,
-            _ => Media::Json,
+            Self::Token | Self::Revoke | Self::Introspect => Some(Media::Form),
+            Self::Refresh | Self::LogOut => Some(Media::Json),
+            _ => None,
         }
     }
+}
+
+fn session(path: &str) -> Result<SessionId, Refusal> {
+    let sid = path
+        .strip_prefix(SESSIONS)
+        .and_then(|it| it.strip_prefix('/'));
+    sid.and_then(|it| it.parse().ok())
+        .ok_or(Refusal::UNKNOWN_PATH)
 }

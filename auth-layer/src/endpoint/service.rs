@@ -3,95 +3,18 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use http::Request;
 use http::request::Parts;
 use http_body::Body;
 use tower_service::Service;
 
-use super::client::Clients;
+use super::endpoints::{Shared, TokenEndpoints};
 use super::read::read;
+use super::refusal::Refusal;
 use super::route::Route;
 use super::{EndpointBody, Response};
-use crate::issue::TokenIssuer;
-
-/// The endpoints of a [`TokenIssuer`], as one service that is always ready and never fails.
-///
-/// It takes any body and needs no framework, but a tokio runtime with a timer. A body of more than
-/// 16 KiB is refused, and one that takes too long is cut off.
-#[derive(Clone)]
-#[must_use = "a service answers nothing before it is mounted"]
-pub struct TokenEndpoints(Arc<Shared>);
-
-#[derive(Clone)]
-pub(super) struct Shared {
-    pub(super) issuer: TokenIssuer,
-    pub(super) clients: Clients,
-    pub(super) base_url: Option<String>,
-    pub(super) keys_max_age: Duration,
-    pub(super) body_timeout: Duration,
-}
-
-impl TokenEndpoints {
-    /// The endpoints of `issuer`, without OAuth clients.
-    pub fn new(issuer: TokenIssuer) -> Self {
-        Self(Arc::new(Shared {
-            issuer,
-            clients: Clients::default(),
-            base_url: None,
-            keys_max_age: Duration::from_secs(300),
-            body_timeout: Duration::from_secs(10),
-        }))
-    }
-
-    /// Knows an OAuth client without a secret, such as an app on a device.
-    pub fn public_client(mut self, id: impl Into<String>) -> Self {
-        self.shared().clients.add(id.into(), None);
-        self
-    }
-
-    /// Knows an OAuth client that proves itself by `secret`, in the form or by HTTP Basic
-    /// (RFC 6749 s2.3.1). Only a hash of it is kept.
-    pub fn confidential_client(mut self, id: impl Into<String>, secret: &str) -> Self {
-        self.shared().clients.add(id.into(), Some(secret));
-        self
-    }
-
-    /// Where these endpoints are to be found from outside, for the metadata. Default: the issuer's
-    /// name.
-    pub fn base_url(mut self, url: impl Into<String>) -> Self {
-        self.shared().base_url = Some(url.into());
-        self
-    }
-
-    /// How long others may keep the public keys. A new key should be announced for as long before it
-    /// signs. Default: 5 minutes.
-    pub fn keys_max_age(mut self, age: Duration) -> Self {
-        self.shared().keys_max_age = age;
-        self
-    }
-
-    /// How long a body may take to arrive. Default: 10 s.
-    pub fn body_timeout(mut self, timeout: Duration) -> Self {
-        self.shared().body_timeout = timeout;
-        self
-    }
-
-    fn shared(&mut self) -> &mut Shared {
-        Arc::make_mut(&mut self.0)
-    }
-}
-
-impl fmt::Debug for TokenEndpoints {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenEndpoints")
-            .field("issuer", &self.0.issuer)
-            .finish_non_exhaustive()
-    }
-}
 
 impl<B> Service<Request<B>> for TokenEndpoints
 where
@@ -111,7 +34,8 @@ where
         let shared = self.0.clone();
         ResponseFuture(Box::pin(async move {
             let (parts, body) = request.into_parts();
-            shared.answer(parts, body).await
+            let answer = shared.answer(&parts, body).await;
+            answer.unwrap_or_else(Into::into)
         }))
     }
 }
@@ -135,23 +59,31 @@ impl fmt::Debug for ResponseFuture {
 }
 
 impl Shared {
-    async fn answer<B>(&self, parts: Parts, body: B) -> Response
+    async fn answer<B>(&self, request: &Parts, body: B) -> Result<Response, Refusal>
     where
         B: Body,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let answer = match Route::of(&parts.method, parts.uri.path()) {
-            Ok(Route::Keys) => Ok(self.keys(&parts.headers)),
-            Ok(Route::Metadata) => Ok(self.metadata()),
-            Ok(route) => match read(&parts.headers, body, self.body_timeout, route.media()).await {
-                Ok(body) if route == Route::Refresh => self.refresh(&parts.headers, &body).await,
-                Ok(body) if route == Route::Token => self.token(&parts.headers, &body).await,
-                Ok(body) if route == Route::Revoke => self.revoke(&parts.headers, &body).await,
-                Ok(body) => self.log_out(&body).await,
-                Err(refusal) => Err(refusal),
-            },
-            Err(refusal) => Err(refusal),
+        let headers = &request.headers;
+        let route = Route::of(&request.method, request.uri.path())?;
+        if route == Route::Introspect && !self.clients.any_confidential() {
+            return Err(Refusal::UNKNOWN_PATH);
+        }
+        let body = match route.media() {
+            Some(media) => read(headers, body, self.body_timeout, media).await?,
+            None => Default::default(),
         };
-        answer.unwrap_or_else(Into::into)
+        match route {
+            Route::Refresh => self.refresh(request, &body).await,
+            Route::Token => self.token(request, &body).await,
+            Route::Revoke => self.revoke(headers, &body).await,
+            Route::Introspect => self.introspect(headers, &body).await,
+            Route::LogOut => self.log_out(request, &body).await,
+            Route::ListSessions => self.list_sessions(headers).await,
+            Route::EndSession(sid) => self.end_session(headers, sid).await,
+            Route::EndOtherSessions => self.end_other_sessions(headers).await,
+            Route::Keys => Ok(self.keys(headers)),
+            Route::Metadata => Ok(self.metadata()),
+        }
     }
 }

@@ -1,20 +1,37 @@
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE};
 use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::Response;
+use super::cookie::CookieMode;
 use super::refusal::Refusal;
+use crate::clock::Timestamp;
 use crate::issue::TokenPair;
 use crate::refresh_token::RefreshToken;
 
 /// The answer that brings `pair` to the client it is for: what `/refresh` gives, for the log-in
 /// handler that you write (RFC 6749 s5.1).
+///
+/// Where browsers keep the refresh token in a cookie, see
+/// [`TokenEndpoints::token_response`](super::TokenEndpoints::token_response).
 pub fn token_response(pair: &TokenPair) -> http::Response<super::EndpointBody> {
+    pair_response(pair, Some(pair.refresh_token()))
+}
+
+/// The same, with the refresh token in a cookie only.
+pub(super) fn cookie_response(pair: &TokenPair, cookies: &CookieMode, now: Timestamp) -> Response {
+    let mut response = pair_response(pair, None);
+    let cookie = cookies.set(pair.refresh_token(), pair.refresh_expires_at().since(now));
+    response.headers_mut().insert(SET_COOKIE, cookie);
+    response
+}
+
+fn pair_response(pair: &TokenPair, refresh_token: Option<&RefreshToken>) -> Response {
     json(&PairBody {
         access_token: pair.access_token(),
         token_type: "Bearer",
         expires_in: pair.expires_in().as_secs(),
-        refresh_token: pair.refresh_token().expose(),
+        refresh_token: refresh_token.map(RefreshToken::expose),
         scope: Some(pair.scopes().to_string()).filter(|it| !it.is_empty()),
     })
 }
@@ -24,7 +41,8 @@ struct PairBody<'a> {
     access_token: &'a str,
     token_type: &'a str,
     expires_in: u64,
-    refresh_token: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
 }

@@ -204,7 +204,11 @@ impl TokenIssuer {
         Self(Arc::new(core))
     }
 
-    async fn end(&self, which: Selection, by: RevokedBy) -> Result<usize, StoreError> {
+    pub(super) fn core(&self) -> &Core {
+        &self.0
+    }
+
+    pub(super) async fn end(&self, which: Selection, by: RevokedBy) -> Result<usize, StoreError> {
         let core = self.0.clone();
         let now = core.clock.now();
         carry_through(async move { core.revoke(which, by, now).await })

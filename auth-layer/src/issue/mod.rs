@@ -26,6 +26,7 @@ mod claims;
 mod error;
 mod event;
 mod issuer;
+mod lookup;
 mod mint;
 mod pair;
 mod random;

@@ -99,7 +99,7 @@ impl Session {
     /// # Errors
     /// When it is not, and why.
     pub fn admit(&self, rotation: &Rotation) -> Result<(), Dead> {
-        if self.client_id.is_some() && self.client_id != rotation.client_id {
+        if !self.serves(rotation.client_id.as_deref()) {
             return Err(Dead::OtherClient);
         }
         match (self.jkt, rotation.jkt) {
@@ -107,6 +107,11 @@ impl Session {
             (Some(bound_to), Some(proved)) if bound_to != proved => Err(Dead::OtherKey),
             _ => self.chain.is_alive(rotation.now),
         }
+    }
+
+    /// Whether its tokens are of use to that client. A session of no client serves all.
+    pub(crate) fn serves(&self, client_id: Option<&str>) -> bool {
+        self.client_id.is_none() || self.client_id.as_deref() == client_id
     }
 
     /// Revokes it; false, and nothing changes, if it was already.
