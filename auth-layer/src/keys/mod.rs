@@ -18,7 +18,7 @@ pub use jwks::{Jwks, SkippedKey};
 pub use remote::RemoteKeys;
 pub use set::KeySet;
 pub(crate) use set::SignatureCheck;
-pub use signing::{SigningKey, SigningKeys};
+pub use signing::{DatedKey, RotationSchedule, SigningKey, SigningKeys};
 pub(crate) use source::Refetch;
 pub use verifying::VerifyingKey;
 

@@ -12,20 +12,24 @@ use super::{
 
 /// The secrets that make refresh tokens: one that signs, and others that are still accepted.
 ///
-/// They belong to the issuer alone: in no store, and none of them a signing key. To replace the
-/// secret of several processes, give the new one to all of them with [`previous`](Self::previous)
-/// first and make it the newest after that; drop the old one when the absolute lifetime of a session
-/// is over.
+/// They belong to the issuer alone: in no store, and none of them a signing key. The secret of several
+/// processes is replaced in three steps, each of which has to be done everywhere before the next:
 ///
 /// ```
 /// use auth_layer::RefreshSecrets;
 ///
-/// let secrets = RefreshSecrets::new(&[7; 32])?.previous(&[6; 32])?;
+/// # let (old, new) = (&[6; 32], &[7; 32]);
+/// // 1. All accept tokens of the new one, which nobody makes yet.
+/// let secrets = RefreshSecrets::new(old)?.next(new)?;
+/// // 2. All make them, and still accept those of the old one.
+/// let secrets = RefreshSecrets::new(new)?.previous(old)?;
+/// // 3. Once the absolute lifetime of a session has passed, the old one can go.
+/// let secrets = RefreshSecrets::new(new)?;
 /// # Ok::<(), auth_layer::refresh_token::RefreshSecretError>(())
 /// ```
 pub struct RefreshSecrets {
     newest: Secret,
-    previous: Vec<Secret>,
+    others: Vec<Secret>,
 }
 
 impl RefreshSecrets {
@@ -36,17 +40,25 @@ impl RefreshSecrets {
     pub fn new(newest: &[u8]) -> Result<Self, RefreshSecretError> {
         Ok(Self {
             newest: Secret::new(newest)?,
-            previous: Vec::new(),
+            others: Vec::new(),
         })
     }
 
-    /// Accepts tokens made with `secret` too, beside those given before.
+    /// Accepts tokens made with `secret` too, which signed before; beside those given already.
     ///
     /// # Errors
     /// When it has fewer than 32 bytes.
     pub fn previous(mut self, secret: &[u8]) -> Result<Self, RefreshSecretError> {
-        self.previous.push(Secret::new(secret)?);
+        self.others.push(Secret::new(secret)?);
         Ok(self)
+    }
+
+    /// Accepts tokens made with `secret` too, which will sign next: other processes may do so already.
+    ///
+    /// # Errors
+    /// When it has fewer than 32 bytes.
+    pub fn next(self, secret: &[u8]) -> Result<Self, RefreshSecretError> {
+        self.previous(secret)
     }
 
     /// The first token of a session.
@@ -74,14 +86,14 @@ impl RefreshSecrets {
     }
 
     fn all(&self) -> impl Iterator<Item = &Secret> {
-        std::iter::once(&self.newest).chain(&self.previous)
+        std::iter::once(&self.newest).chain(&self.others)
     }
 }
 
 impl fmt::Debug for RefreshSecrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RefreshSecrets")
-            .field("previous", &self.previous.len())
+            .field("others", &self.others.len())
             .finish_non_exhaustive()
     }
 }

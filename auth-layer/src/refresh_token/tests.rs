@@ -110,5 +110,5 @@ fn no_secret_prints_itself() {
         format!("{token:?} {:?}", key(1)),
         "RefreshToken(..) IdempotencyKey(..)"
     );
-    assert_eq!(format!("{secrets:?}"), "RefreshSecrets { previous: 0, .. }");
+    assert_eq!(format!("{secrets:?}"), "RefreshSecrets { others: 0, .. }");
 }

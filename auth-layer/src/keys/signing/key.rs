@@ -97,6 +97,11 @@ impl SigningKey {
         self.0.verifying.clone()
     }
 
+    /// Whether both are known to be one key. HMAC keys are only as clones of each other.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.kid().is_some() && self.kid() == other.kid()
+    }
+
     /// Signs `claims` as an access token: a JWT of type `at+jwt` (RFC 9068 s2.1).
     ///
     /// # Errors

@@ -3,11 +3,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde::Serialize;
 use serde_json::json;
 
-use super::SigningKey;
+use super::{DatedKey, RotationSchedule, SigningKey};
+use crate::clock::Timestamp;
 use crate::keys::{Algorithm, KeyError, KeySet};
 
 /// The keys of an issuer: one signs, the one before it is still published, the one after it is
 /// published already. Clones share them.
+///
+/// They take turns by call, as here, or by a [`RotationSchedule`]:
 ///
 /// ```
 /// use auth_layer::{Algorithm, SigningKey, SigningKeys};
@@ -24,11 +27,12 @@ pub struct SigningKeys {
     verifying: KeySet,
 }
 
+/// The keys from the oldest to the newest.
 #[derive(Debug)]
-struct Ring {
-    previous: Option<SigningKey>,
-    current: SigningKey,
-    next: Option<SigningKey>,
+pub(super) struct Ring {
+    pub(super) previous: Vec<SigningKey>,
+    pub(super) current: SigningKey,
+    pub(super) next: Vec<SigningKey>,
 }
 
 impl SigningKeys {
@@ -36,9 +40,9 @@ impl SigningKeys {
     pub fn new(current: SigningKey) -> Self {
         let verifying = KeySet::from(current.verifying());
         let ring = Ring {
-            previous: None,
+            previous: Vec::new(),
             current,
-            next: None,
+            next: Vec::new(),
         };
         Self {
             ring: Arc::new(RwLock::new(ring)),
@@ -48,23 +52,39 @@ impl SigningKeys {
 
     /// Publishes `next`, which does not sign before [`rotate`](Self::rotate).
     pub fn announce(&self, next: SigningKey) {
-        self.change(|ring| ring.next = Some(next));
+        self.change(|ring| ring.next = vec![next]);
     }
 
     /// Keeps `previous` published: tokens that it signed are accepted until the next rotation.
     pub fn keep(&self, previous: SigningKey) {
-        self.change(|ring| ring.previous = Some(previous));
+        self.change(|ring| ring.previous = vec![previous]);
     }
 
     /// Signs with the announced key from now on; the one that signed stays published. False, and
     /// nothing changes, if none was announced.
     pub fn rotate(&self) -> bool {
-        self.change(|ring| match ring.next.take() {
+        self.change(|ring| match ring.next.pop() {
             Some(next) => {
-                ring.previous = Some(std::mem::replace(&mut ring.current, next));
+                ring.previous = vec![std::mem::replace(&mut ring.current, next)];
                 true
             }
             None => false,
+        })
+    }
+
+    /// Signs and publishes with what `schedule` makes of `keys` at `now`, in place of all others. Call
+    /// it every minute or so, with the keys as they are then. Returns whether another key signs than
+    /// before; without any key nothing changes.
+    pub fn follow(&self, schedule: &RotationSchedule, keys: &[DatedKey], now: Timestamp) -> bool {
+        let Some(wanted) = schedule.ring(keys, now) else {
+            return false;
+        };
+        if self.read(|ring| ring.is(&wanted)) {
+            return false;
+        }
+        self.change(|ring| {
+            let signed = std::mem::replace(ring, wanted).current;
+            !ring.current.is(&signed)
         })
     }
 
@@ -118,12 +138,17 @@ impl SigningKeys {
 
 impl Ring {
     fn keys(&self) -> impl Iterator<Item = &SigningKey> {
-        [
-            Some(&self.current),
-            self.next.as_ref(),
-            self.previous.as_ref(),
-        ]
-        .into_iter()
-        .flatten()
+        std::iter::once(&self.current)
+            .chain(&self.next)
+            .chain(&self.previous)
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        let same = |mine: &[SigningKey], theirs: &[SigningKey]| {
+            mine.len() == theirs.len() && mine.iter().zip(theirs).all(|(a, b)| a.is(b))
+        };
+        self.current.is(&other.current)
+            && same(&self.next, &other.next)
+            && same(&self.previous, &other.previous)
     }
 }
