@@ -33,6 +33,8 @@ struct Shared {
     capacity: usize,
     /// Tokens issued before this are dead, in milliseconds; `NEVER` while nothing at all is revoked.
     all_before: AtomicI64,
+    /// No entry of a full set becomes worthless before this, in milliseconds.
+    full_until: AtomicI64,
     sessions: Shards<()>,
     tokens: Shards<()>,
     subjects: Shards<Timestamp>,
@@ -56,6 +58,7 @@ impl Revocations {
             longest,
             capacity,
             all_before: NEVER.into(),
+            full_until: NEVER.into(),
             sessions: Shards::default(),
             tokens: Shards::default(),
             subjects: Shards::default(),
@@ -64,14 +67,12 @@ impl Revocations {
 
     /// Kills every token of a session, by its `sid` claim.
     pub fn revoke_session(&self, sid: &str, now: Timestamp) {
-        self.0
-            .revoke(now, |set, until| set.sessions.insert(sid, until, |_| ()));
+        self.0.revoke(&self.0.sessions, sid, now, |_| ());
     }
 
     /// Kills one token, by its `jti` claim.
     pub fn revoke_token(&self, jti: &str, now: Timestamp) {
-        self.0
-            .revoke(now, |set, until| set.tokens.insert(jti, until, |_| ()));
+        self.0.revoke(&self.0.tokens, jti, now, |_| ());
     }
 
     /// Kills the tokens of a subject whose `iat` lies before `issued_before`, or is missing.
@@ -80,8 +81,13 @@ impl Revocations {
     pub fn revoke_subject(&self, sub: &str, issued_before: Timestamp, now: Timestamp) {
         let later =
             |so_far: Option<Timestamp>| so_far.map_or(issued_before, |it| it.max(issued_before));
-        self.0
-            .revoke(now, |set, until| set.subjects.insert(sub, until, later));
+        self.0.revoke(&self.0.subjects, sub, now, later);
+    }
+
+    /// How long an entry is kept.
+    #[cfg(feature = "issue")]
+    pub(crate) fn longest(&self) -> Duration {
+        self.0.longest
     }
 
     /// Whether the token of these claims was revoked.
@@ -109,23 +115,41 @@ impl Shared {
             || (all_before.as_millis() != DAWN && older(all_before))
     }
 
-    fn revoke(&self, now: Timestamp, insert: impl FnOnce(&Self, Timestamp)) {
-        if self.len() >= self.capacity {
-            self.sessions.retain_after(now);
-            self.tokens.retain_after(now);
-            self.subjects.retain_after(now);
-        }
-        if self.len() < self.capacity {
-            insert(self, now.plus(self.longest));
+    fn revoke<V: Copy>(
+        &self,
+        set: &Shards<V>,
+        name: &str,
+        now: Timestamp,
+        value: impl FnOnce(Option<V>) -> V,
+    ) {
+        if set.get(name).is_some() || self.has_room(now) {
+            set.insert(name, now.plus(self.longest), value);
             self.all_before.fetch_max(DAWN, Ordering::AcqRel);
-        } else {
+            return;
+        }
+        let just_after = now.plus(Duration::from_millis(1)).as_millis();
+        if self.all_before.fetch_max(just_after, Ordering::AcqRel) == DAWN {
             tracing::warn!(
                 self.capacity,
                 "revocations are full: all tokens so far are refused"
             );
-            let just_after = now.plus(Duration::from_millis(1)).as_millis();
-            self.all_before.fetch_max(just_after, Ordering::AcqRel);
         }
+    }
+
+    /// Looks through a full set only when something in it can have become worthless.
+    fn has_room(&self, now: Timestamp) -> bool {
+        if self.len() >= self.capacity && now.as_millis() >= self.full_until.load(Ordering::Acquire)
+        {
+            let next = [
+                self.sessions.retain_after(now),
+                self.tokens.retain_after(now),
+                self.subjects.retain_after(now),
+            ];
+            let next = next.into_iter().flatten().min();
+            let next = next.map_or(i64::MIN, Timestamp::as_millis);
+            self.full_until.store(next, Ordering::Release);
+        }
+        self.len() < self.capacity
     }
 
     fn len(&self) -> usize {

@@ -2,14 +2,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::background::Background;
 use super::claims::{ClaimsSource, ErasedClaims, StoredClaims};
+use super::cleanup::Cleanup;
 use super::issuer::{Core, Sink};
 use super::{Random, SessionEvent, SystemRandom, TokenIssuer};
 use crate::clock::{Clock, SystemClock};
 use crate::keys::SigningKeys;
 use crate::refresh_token::RefreshSecrets;
 use crate::revocation::Revocations;
-use crate::store::ErasedStore;
+use crate::store::{ErasedStore, FeedListener};
 use crate::verify::{Verifier, VerifierBuilder};
 
 /// Configures a [`TokenIssuer`]. Issuer and audience are required; all else is safe as it is.
@@ -31,6 +33,7 @@ pub struct TokenIssuerBuilder {
     random: Arc<dyn Random>,
     revocations: Option<Revocations>,
     sink: Option<Sink>,
+    cleanup: Option<Duration>,
 }
 
 impl TokenIssuerBuilder {
@@ -56,6 +59,7 @@ impl TokenIssuerBuilder {
             random: Arc::new(SystemRandom),
             revocations: None,
             sink: None,
+            cleanup: Some(HOUR),
         }
     }
 
@@ -135,6 +139,20 @@ impl TokenIssuerBuilder {
         self
     }
 
+    /// How often it forgets sessions that are past their absolute deadline, give or take half as much.
+    /// Default: every hour. It takes a thousand at a time, so that refreshes come in between.
+    pub fn cleanup_every(mut self, interval: Duration) -> Self {
+        self.cleanup = Some(interval);
+        self
+    }
+
+    /// Forgets no session by itself: for who calls [`TokenIssuer::delete_expired`], or leaves that to
+    /// another process.
+    pub fn without_cleanup(mut self) -> Self {
+        self.cleanup = None;
+        self
+    }
+
     /// Tells the time by `clock`. Default: [`SystemClock`].
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -169,6 +187,13 @@ impl TokenIssuerBuilder {
             .verifier_builder(&self.keys, &revocations, &self.clock)
             .build()
             .map_err(|_| names.missing())?;
+        let listener = FeedListener::new(revocations.clone(), self.clock.clone());
+        let cleanup = Cleanup {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+        };
+        let background = Background::new(listener, cleanup.clone(), self.cleanup);
         Ok(TokenIssuer::new(Core {
             keys: self.keys,
             secrets: self.secrets,
@@ -185,6 +210,8 @@ impl TokenIssuerBuilder {
             revocations,
             sink: self.sink,
             verifier,
+            cleanup,
+            background,
         }))
     }
 
@@ -199,9 +226,20 @@ impl TokenIssuerBuilder {
             Err(IssuerConfigError::IdleOutlivesAbsolute)
         } else if self.repeat_leeway > LONGEST_REPEAT_LEEWAY {
             Err(IssuerConfigError::RepeatLeewayTooLong)
+        } else if self.cleanup.is_some_and(|it| it < SHORTEST_CLEANUP) {
+            Err(IssuerConfigError::CleanupTooOften)
+        } else if self.forgets_too_soon() {
+            Err(IssuerConfigError::RevocationsForgetTooSoon)
         } else {
             Ok(())
         }
+    }
+}
+
+impl TokenIssuerBuilder {
+    fn forgets_too_soon(&self) -> bool {
+        let longest = self.revocations.as_ref().map(Revocations::longest);
+        longest.is_some_and(|it| it < self.access_ttl)
     }
 }
 
@@ -248,6 +286,7 @@ impl Names {
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
+const SHORTEST_CLEANUP: Duration = Duration::from_secs(1);
 const LONGEST_REPEAT_LEEWAY: Duration = Duration::from_secs(60);
 const LONGEST_VERIFIER_LEEWAY: Duration = Duration::from_secs(300);
 
@@ -271,6 +310,10 @@ pub enum IssuerConfigError {
     RepeatLeewayTooLong,
     /// The refresh secret is a signing key.
     SharedSecret,
+    /// Cleanup more often than every second.
+    CleanupTooOften,
+    /// The revocations that were given forget before an access token ends.
+    RevocationsForgetTooSoon,
 }
 
 impl fmt::Display for IssuerConfigError {
@@ -293,6 +336,13 @@ impl fmt::Display for IssuerConfigError {
                 "a session would never be idle for too long: raise `absolute` over `idle`"
             }
             Self::RepeatLeewayTooLong => "a repeat is forgiven for 60 s at most",
+            Self::CleanupTooOften => {
+                "cleanup every second at most: raise `cleanup_every`, or call `without_cleanup`"
+            }
+            Self::RevocationsForgetTooSoon => {
+                "a revoked access token would come to life again: give `Revocations::new` at least \
+                 `access_ttl` and the leeway of the verifiers"
+            }
             Self::SharedSecret => {
                 "the refresh secret is also a signing key: give each a secret of its own"
             }

@@ -8,8 +8,10 @@ use tokio::task::JoinError;
 use tracing::Instrument as _;
 use zeroize::Zeroizing;
 
+use super::background::Background;
 use super::builder::{Names, TokenIssuerBuilder};
 use super::claims::ErasedClaims;
+use super::cleanup::Cleanup;
 use super::{
     IssueError, NewSession, Random, RefreshError, RefreshRequest, SessionEvent, TokenPair,
 };
@@ -18,14 +20,20 @@ use crate::keys::SigningKeys;
 use crate::refresh_token::{RefreshSecrets, RefreshToken, SessionId};
 use crate::revocation::Revocations;
 use crate::store::{
-    ErasedStore, RevokedBy, Selection, Session, SessionStore, StoreError, StoreErrorKind,
+    ErasedStore, FeedStatus, RevokedBy, Selection, Session, SessionStore, StoreError,
+    StoreErrorKind,
 };
 use crate::verify::{Verifier, VerifierBuilder};
 
 /// Starts sessions, refreshes and ends them. Clones share everything.
 ///
 /// What ends a session here also puts it on [`revocations`](Self::revocations): its access tokens
-/// die now, wherever a [`verifier`](Self::verifier) of this issuer checks them.
+/// die now, wherever a [`verifier`](Self::verifier) of this issuer checks them, and within a second
+/// [at other nodes](crate::issue#several-nodes) of the same store.
+///
+/// Beside it run a task that hears what other nodes revoke, and one that
+/// [cleans up](TokenIssuerBuilder::cleanup_every). They begin when it is built on a tokio runtime, else
+/// when it is first used on one, and end with the last clone.
 ///
 /// A call that was begun is carried through, even if its future is dropped: a client that hangs up
 /// cannot keep a theft from being told.
@@ -51,6 +59,8 @@ pub(super) struct Core {
     pub(super) revocations: Revocations,
     pub(super) sink: Option<Sink>,
     pub(super) verifier: Verifier,
+    pub(super) cleanup: Cleanup,
+    pub(super) background: Background,
 }
 
 pub(super) type Sink = Arc<dyn Fn(&SessionEvent) + Send + Sync>;
@@ -71,7 +81,7 @@ impl TokenIssuer {
     /// # Errors
     /// When the store does not take it, or there is no randomness.
     pub async fn start(&self, session: NewSession) -> Result<TokenPair, IssueError> {
-        self.0.start(session).await
+        self.core().start(session).await
     }
 
     /// Takes a refresh token for a new pair.
@@ -80,7 +90,7 @@ impl TokenIssuer {
     /// When there is none; [`RefreshErrorKind`](super::RefreshErrorKind) says why, and the client
     /// should be told less.
     pub async fn refresh(&self, request: RefreshRequest) -> Result<TokenPair, RefreshError> {
-        let core = self.0.clone();
+        let core = self.core().clone();
         carry_through(async move { core.refresh(request).await })
             .await
             .unwrap_or_else(|cancelled| Err(RefreshError::unavailable(cancelled)))
@@ -111,7 +121,8 @@ impl TokenIssuer {
             .map(is_any)
     }
 
-    /// Ends all sessions of `subject`, and returns how many: after a change of password, say.
+    /// Ends all sessions of `subject`, and returns how many: [when a password
+    /// changes](crate::issue#when-a-password-changes), say.
     ///
     /// # Errors
     /// When the store does not answer; the sessions may go on.
@@ -138,32 +149,23 @@ impl TokenIssuer {
     /// # Errors
     /// When the store does not answer.
     pub async fn list(&self, subject: &str) -> Result<Vec<Session>, StoreError> {
-        let now = self.0.clock.now();
-        self.0
-            .store
-            .list(Selection::Subject(subject.to_owned()), now)
-            .await
+        let core = self.core();
+        let which = Selection::Subject(subject.to_owned());
+        core.store.list(which, core.clock.now()).await
     }
 
-    /// Forgets sessions past their absolute deadline, a thousand at a time, and returns how many.
-    /// Call it every hour or so.
+    /// Forgets sessions that are ten minutes past their absolute deadline, a thousand at a time, and
+    /// returns how many. It also does so [by itself](TokenIssuerBuilder::cleanup_every).
     ///
     /// # Errors
     /// When the store does not answer; what was forgotten until then stays forgotten.
     pub async fn delete_expired(&self) -> Result<u64, StoreError> {
-        const AT_A_TIME: u32 = 1_000;
-        let mut all = 0;
-        loop {
-            let deleted = self
-                .0
-                .store
-                .delete_expired(self.0.clock.now(), AT_A_TIME)
-                .await?;
-            all += deleted;
-            if deleted < AT_A_TIME.into() {
-                return Ok(all);
-            }
-        }
+        self.core().cleanup.once().await
+    }
+
+    /// How it stands with what other processes revoke: for readiness probes.
+    pub fn feed_status(&self) -> FeedStatus {
+        self.core().background.feed_status()
     }
 
     /// A verifier of this issuer's access tokens, for the same process: it shares the keys, the
@@ -201,15 +203,17 @@ impl TokenIssuer {
     }
 
     pub(super) fn new(core: Core) -> Self {
+        core.background.run();
         Self(Arc::new(core))
     }
 
-    pub(super) fn core(&self) -> &Core {
+    pub(super) fn core(&self) -> &Arc<Core> {
+        self.0.background.run();
         &self.0
     }
 
     pub(super) async fn end(&self, which: Selection, by: RevokedBy) -> Result<usize, StoreError> {
-        let core = self.0.clone();
+        let core = self.core().clone();
         let now = core.clock.now();
         carry_through(async move { core.revoke(which, by, now).await })
             .await

@@ -20,9 +20,35 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # When a password changes
+//! Whoever knew the old one may be signed in somewhere: call
+//! [`revoke_all`](TokenIssuer::revoke_all), or [`revoke_others`](TokenIssuer::revoke_others) with the
+//! session in which it was changed. The same goes for a new second factor, for "sign out everywhere"
+//! and for an account that is closed. Access tokens die with their sessions.
+//!
+//! # Several nodes
+//! Issuers on different machines work as one if they share
+//! * the store: PostgreSQL, Redis, or on one machine a SQLite file;
+//! * the [`RefreshSecrets`](crate::RefreshSecrets), all of them on all nodes: add a new one as
+//!   *previous* everywhere before it becomes the newest anywhere;
+//! * the [`SigningKeys`](crate::SigningKeys), or at least every node's keys in what verifiers know;
+//! * clocks, to within a minute.
+//!
+//! What one revokes the others refuse within a second, as each follows the
+//! [feed](crate::store::SessionStore::feed) of its store; a process that only verifies does so through
+//! a [`RevocationFeed`](crate::store::RevocationFeed). [`TokenIssuer::feed_status`] is for the
+//! readiness probe: a node that was just started knows what was revoked before once it
+//! [is current](crate::store::FeedStatus::is_current).
+//!
+//! While the feed is down, refresh tokens of revoked sessions are refused all the same: that is the
+//! store's decision. Their access tokens are accepted up to their `exp` by nodes that did not hear of
+//! it. That is said once in the log, and caught up with when the feed is back.
 
+mod background;
 mod builder;
 mod claims;
+mod cleanup;
 mod error;
 mod event;
 mod issuer;

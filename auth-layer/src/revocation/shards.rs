@@ -51,13 +51,17 @@ impl<V: Copy> Shards<V> {
         }
     }
 
-    pub(super) fn retain_after(&self, now: Timestamp) {
+    /// Returns when the next of those that are left is to be forgotten.
+    pub(super) fn retain_after(&self, now: Timestamp) -> Option<Timestamp> {
+        let mut next = None;
         for map in &self.maps {
             let mut map = map.write().unwrap_or_else(PoisonError::into_inner);
             let before = map.len();
             map.retain(|_, (_, until)| *until > now);
             self.len.fetch_sub(before - map.len(), Ordering::AcqRel);
+            next = map.values().map(|(_, until)| *until).chain(next).min();
         }
+        next
     }
 
     pub(super) fn len(&self) -> usize {

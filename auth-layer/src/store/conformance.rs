@@ -12,6 +12,7 @@
 
 mod crowd;
 mod dice;
+mod feed;
 mod history;
 mod single;
 
@@ -19,6 +20,10 @@ pub use crowd::{
     a_kept_token_serves_all_who_prove_its_key,
     competing_keys_leave_one_child_and_a_revoked_session, repeats_of_one_refresh_get_one_child,
     revocation_wins_over_rotations,
+};
+pub use feed::{
+    a_listener_that_starts_in_a_storm_misses_nothing, a_listener_that_was_away_catches_up,
+    revocations_reach_whoever_listens,
 };
 pub use history::histories_follow_the_decision;
 pub use single::{
@@ -44,4 +49,7 @@ pub async fn all<S: SessionStore>(store: S) {
     competing_keys_leave_one_child_and_a_revoked_session(&store).await;
     revocation_wins_over_rotations(&store).await;
     a_kept_token_serves_all_who_prove_its_key(&store).await;
+    revocations_reach_whoever_listens(&store).await;
+    a_listener_that_was_away_catches_up(&store).await;
+    a_listener_that_starts_in_a_storm_misses_nothing(&store).await;
 }

@@ -1,7 +1,9 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use super::{RevokedBy, Rotated, Rotation, Selection, Session, SessionStore, StoreError};
+use super::{
+    FeedListener, RevokedBy, Rotated, Rotation, Selection, Session, SessionStore, StoreError,
+};
 use crate::clock::Timestamp;
 
 /// A [`SessionStore`] whose type does not matter.
@@ -11,6 +13,7 @@ pub(crate) trait ErasedStore: Send + Sync {
     fn revoke(&self, which: Selection, by: RevokedBy, now: Timestamp) -> Answer<'_, Vec<Session>>;
     fn list(&self, which: Selection, now: Timestamp) -> Answer<'_, Vec<Session>>;
     fn delete_expired(&self, before: Timestamp, limit: u32) -> Answer<'_, u64>;
+    fn feed<'a>(&'a self, to: &'a FeedListener) -> Answer<'a, ()>;
 }
 
 pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -34,5 +37,9 @@ impl<S: SessionStore> ErasedStore for S {
 
     fn delete_expired(&self, before: Timestamp, limit: u32) -> Answer<'_, u64> {
         Box::pin(SessionStore::delete_expired(self, before, limit))
+    }
+
+    fn feed<'a>(&'a self, to: &'a FeedListener) -> Answer<'a, ()> {
+        Box::pin(SessionStore::feed(self, to))
     }
 }

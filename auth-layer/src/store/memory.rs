@@ -4,9 +4,11 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::broadcast;
+
 use super::{
-    Dead, LIST_LIMIT, RevokedBy, Rotated, Rotation, Selection, Session, SessionStore, StoreError,
-    StoreErrorKind,
+    Dead, FeedListener, LIST_LIMIT, RevokedBy, Rotated, Rotation, Selection, Session, SessionStore,
+    StoreError, StoreErrorKind,
 };
 use crate::clock::Timestamp;
 use crate::refresh_token::SessionId;
@@ -25,14 +27,27 @@ pub struct MemoryStore(Arc<Shards>);
 
 /// A session and its subject's index are in shards of their own: no two locks are ever held at once,
 /// so the index may name sessions that are not there, and never lacks one that is.
-#[derive(Default)]
 struct Shards {
     hasher: RandomState,
     sessions: [Mutex<HashMap<SessionId, Session>>; SHARDS],
     subjects: [Mutex<HashMap<String, HashSet<SessionId>>>; SHARDS],
+    revoked: broadcast::Sender<SessionId>,
 }
 
 const SHARDS: usize = 32;
+/// Who listens and falls back further catches up instead.
+const UNHEARD: usize = 1_024;
+
+impl Default for Shards {
+    fn default() -> Self {
+        Self {
+            hasher: RandomState::new(),
+            sessions: Default::default(),
+            subjects: Default::default(),
+            revoked: broadcast::Sender::new(UNHEARD),
+        }
+    }
+}
 
 impl MemoryStore {
     /// A store without sessions.
@@ -56,6 +71,19 @@ impl MemoryStore {
                 ids.into_iter().flatten().collect()
             }
         }
+    }
+
+    fn tell(&self, id: SessionId) {
+        let _ = self.0.revoked.send(id);
+    }
+
+    fn revoked_since(&self, since: Timestamp) -> Vec<SessionId> {
+        let is_meant = |it: &&Session| it.chain.revoked_at.is_some_and(|at| at >= since);
+        let mut ids = Vec::new();
+        for shard in &self.0.sessions {
+            ids.extend(lock(shard).values().filter(is_meant).map(|it| it.id));
+        }
+        ids
     }
 
     fn forget(&self, session: &Session) {
@@ -86,12 +114,14 @@ impl SessionStore for MemoryStore {
     }
 
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {
-        Ok(
-            match self.shard(rotation.session).get_mut(&rotation.session) {
-                Some(session) => session.rotate(&rotation),
-                None => Rotated::Dead(Dead::Unknown),
-            },
-        )
+        let rotated = match self.shard(rotation.session).get_mut(&rotation.session) {
+            Some(session) => session.rotate(&rotation),
+            None => Rotated::Dead(Dead::Unknown),
+        };
+        if matches!(&rotated, Rotated::Decided(outcome, _) if outcome.is_reuse()) {
+            self.tell(rotation.session);
+        }
+        Ok(rotated)
     }
 
     async fn revoke(
@@ -109,6 +139,7 @@ impl SessionStore for MemoryStore {
                 revoked.push(session.clone());
             }
         }
+        revoked.iter().for_each(|it| self.tell(it.id));
         Ok(revoked)
     }
 
@@ -135,6 +166,19 @@ impl SessionStore for MemoryStore {
             deleted += expired.len();
         }
         Ok(deleted as u64)
+    }
+
+    async fn feed(&self, to: &FeedListener) -> Result<(), StoreError> {
+        let mut news = self.0.revoked.subscribe();
+        loop {
+            let catch_up = to.catch_up();
+            let ids = self.revoked_since(catch_up.since());
+            ids.into_iter().for_each(|it| to.revoked(it));
+            catch_up.done();
+            while let Ok(id) = news.recv().await {
+                to.revoked(id);
+            }
+        }
     }
 }
 

@@ -5,10 +5,18 @@
 //! brings one durable file, `postgres` and `redis` a database for several servers.
 //! Yours needs four methods, and `conformance` (feature `test-util`) tells whether they keep the
 //! laws.
+//!
+//! # Several processes
+//! Processes that share a store hear from its feed what the others revoke, within a second:
+//! an issuer by itself, a process that only verifies through a [`RevocationFeed`]. While the feed is
+//! down, access tokens of sessions that were revoked elsewhere are accepted up to their `exp`;
+//! refreshes are not, as the store itself decides about those. [`FeedStatus`] says how it stands, and
+//! whoever is back is told all that was missed. Their clocks may differ by a minute.
 
 mod claims;
 mod erased;
 mod error;
+mod feed;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -30,6 +38,8 @@ use std::sync::Arc;
 pub use claims::{CustomClaims, InvalidClaims};
 pub(crate) use erased::ErasedStore;
 pub use error::{StoreError, StoreErrorKind};
+pub(crate) use feed::follow;
+pub use feed::{CatchUp, FeedListener, FeedStatus, RevocationFeed};
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOpenError, PostgresOpenErrorKind, PostgresStore};
@@ -90,6 +100,17 @@ pub trait SessionStore: Send + Sync + 'static {
         let _ = (before, limit);
         std::future::ready(Ok(0))
     }
+
+    /// Tells `to` what is revoked, by whomever, as long as it can: [`rotate`](Self::rotate) revokes
+    /// too. First subscribe, then [catch up](FeedListener::catch_up), then tell each session within
+    /// a second. It ends with an error where it cannot go on, and is then called again by whoever
+    /// listens, after a while; dropping its future ends it too.
+    ///
+    /// The default has no feed and says so by `Ok`: right for a store that only one process uses.
+    fn feed(&self, to: &FeedListener) -> impl Future<Output = Result<(), StoreError>> + Send {
+        let _ = to;
+        std::future::ready(Ok(()))
+    }
 }
 
 /// How many sessions [`SessionStore::list`] returns at most.
@@ -136,5 +157,9 @@ impl<S: SessionStore> SessionStore for Arc<S> {
 
     async fn delete_expired(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         S::delete_expired(self, before, limit).await
+    }
+
+    async fn feed(&self, to: &FeedListener) -> Result<(), StoreError> {
+        S::feed(self, to).await
     }
 }

@@ -1,5 +1,6 @@
 mod batch;
 mod failure;
+mod feed;
 mod open;
 mod rotations;
 mod row;
@@ -10,7 +11,9 @@ use sqlx::PgPool;
 pub use open::{PostgresOpenError, PostgresOpenErrorKind};
 
 use self::rotations::Rotations;
-use super::{RevokedBy, Rotated, Rotation, Selection, Session, SessionStore, StoreError};
+use super::{
+    FeedListener, RevokedBy, Rotated, Rotation, Selection, Session, SessionStore, StoreError,
+};
 use crate::clock::Timestamp;
 
 /// Sessions in PostgreSQL 12 or later, for any number of servers. Clones share connections.
@@ -22,6 +25,11 @@ use crate::clock::Timestamp;
 /// A connection that is lost is replaced. What was asked over it is asked again where a repeat
 /// changes nothing; a refresh without an idempotency key is not, as it may have happened: its caller
 /// gets a [`StoreError`], like everybody while the database is away.
+///
+/// What is revoked is told by `NOTIFY`, in the transaction that revokes. Whoever follows the feed
+/// `LISTEN`s on one more connection, outside of the pool, and looks every 5 seconds besides: that is
+/// all that works through a pooler of transactions, such as PgBouncer. To follow it the right to
+/// `SELECT` is enough.
 ///
 /// For TLS, enable one of sqlx's `tls-*` features and ask for it in the URL
 /// (`?sslmode=verify-full`).
@@ -94,6 +102,10 @@ impl SessionStore for PostgresStore {
 
     async fn delete_expired(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         statements::delete_expired(&self.pool, before, limit).await
+    }
+
+    async fn feed(&self, to: &FeedListener) -> Result<(), StoreError> {
+        feed::feed(&self.pool.connect_options(), to).await
     }
 }
 

@@ -102,10 +102,14 @@ pub(super) async fn connect(url: &str) -> Result<PgPool, PostgresOpenError> {
                 Ok(true)
             })
         })
-        .after_connect(|on, _| Box::pin(async { raw_sql(SETTINGS).execute(on).await.map(drop) }))
+        .after_connect(|on, _| Box::pin(settle(on)))
         .connect_with(options)
         .await?;
     Ok(pool)
+}
+
+pub(super) async fn settle(on: &mut PgConnection) -> sqlx::Result<()> {
+    raw_sql(SETTINGS).execute(on).await.map(drop)
 }
 
 /// A connection that was idle for longer is tried first: that costs a round trip when there is time,
@@ -188,9 +192,10 @@ async fn migrate(on: &mut PgConnection) -> Result<(), PostgresOpenError> {
 const ALONE: &str = "SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = 0; \
     SELECT pg_advisory_xact_lock(x'6175746873657373'::bigint)";
 
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../../migrations/postgres/0001_auth_session.sql"),
     include_str!("../../../migrations/postgres/0002_auth_session_jkt.sql"),
+    include_str!("../../../migrations/postgres/0003_auth_session_revoked_at.sql"),
 ];
 
 impl From<PostgresOpenErrorKind> for PostgresOpenError {

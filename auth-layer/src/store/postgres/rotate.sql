@@ -30,4 +30,5 @@ FROM unnest($1::bytea[], $2::bigint[], $3::bytea[], $4::bytea[], $5::boolean[], 
 WHERE s.id = r.id AND s.revoked_at IS NULL AND s.idle_expires_at > r.now AND s.absolute_expires_at > r.now
     AND (s.client_id IS NULL OR s.client_id = r.client_id) AND (s.jkt IS NULL OR s.jkt = r.jkt)
 RETURNING s.id, s.subject, s.client_id, s.scopes, s.label, s.claims, s.auth_time, s.created_at, s.generation, s.current_hash,
-    s.previous_hash, s.rotated_at, s.idle_expires_at, s.absolute_expires_at, s.revoked_at, s.revoked_by, s.ip, s.user_agent, s.jkt, s.last_outcome
+    s.previous_hash, s.rotated_at, s.idle_expires_at, s.absolute_expires_at, s.revoked_at, s.revoked_by, s.ip, s.user_agent, s.jkt, s.last_outcome,
+    CASE WHEN s.revoked_at IS NOT NULL THEN pg_notify('auth_session_revoked', rtrim(translate(encode(s.id, 'base64'), '+/', '-_'), '='))::text END AS told

@@ -228,6 +228,14 @@ macro_rules! columns {
     };
 }
 
+// Commits with a notification wait for each other: only for rows that are revoked. As in rotate.sql.
+macro_rules! notify {
+    () => {
+        ", pg_notify('auth_session_revoked', \
+        rtrim(translate(encode(id, 'base64'), '+/', '-_'), '='))::text AS told"
+    };
+}
+
 const FIND: &str = concat!(
     "SELECT ",
     columns!(),
@@ -243,13 +251,15 @@ const REVOKE_ONE: &str = concat!(
     "UPDATE auth_session SET revoked_at = $1, revoked_by = $2 \
     WHERE (revoked_at IS NULL OR $3 AND revoked_at = $1 AND revoked_by = $2) \
     AND id = $4 AND $5::text IS NULL RETURNING ",
-    columns!()
+    columns!(),
+    notify!()
 );
 const REVOKE_SUBJECT: &str = concat!(
     "UPDATE auth_session SET revoked_at = $1, revoked_by = $2 \
     WHERE (revoked_at IS NULL OR $3 AND revoked_at = $1 AND revoked_by = $2) \
     AND subject = $5 AND id IS DISTINCT FROM $4 RETURNING ",
-    columns!()
+    columns!(),
+    notify!()
 );
 
 const LIST_ONE: &str = concat!(

@@ -1,15 +1,19 @@
+mod feed;
 mod fields;
 mod open;
 mod scripts;
 
 use std::fmt;
 
+use ::redis::Client;
 use ::redis::aio::ConnectionManager;
 
 pub use open::{RedisOpenError, RedisOpenErrorKind};
 
 use self::scripts::Scripts;
-use super::{RevokedBy, Rotated, Rotation, Selection, Session, SessionStore, StoreError};
+use super::{
+    FeedListener, RevokedBy, Rotated, Rotation, Selection, Session, SessionStore, StoreError,
+};
 use crate::clock::Timestamp;
 
 /// Sessions in Redis 7 or later, for any number of servers. Clones share a connection.
@@ -18,10 +22,34 @@ use crate::clock::Timestamp;
 /// one script on it. `auth_subject:<subject>` is a sorted set of the subject's sessions by that
 /// deadline. Revoking those of a subject takes one step a session.
 ///
-/// Redis forgets what it has not written. With `appendonly yes` and `appendfsync always` every answer
-/// is durable; with `everysec` a crash costs up to a second, and a fail-over what was not replicated:
-/// who refreshed then signs in again, and nobody is taken for a thief. Set `maxmemory-policy
-/// noeviction`, or memory pressure signs people out.
+/// # Durability
+/// Redis forgets what it has not written. Set `maxmemory-policy noeviction`, or memory pressure signs
+/// people out, and then:
+///
+/// | setting | what a crash costs |
+/// | --- | --- |
+/// | `appendonly yes`, `appendfsync always` | nothing that was answered |
+/// | `appendonly yes`, `appendfsync everysec` | up to a second, sometimes two |
+/// | `save` alone | all since the last snapshot |
+///
+/// A fail-over costs what was not replicated. `min-replicas-to-write 1` with a short
+/// `min-replicas-max-lag` bounds how much that can be: without a replica that keeps up Redis then
+/// refuses writes, and callers get a [`StoreError`]. `WAIT` is not used: it would hold up everybody
+/// on the connection, and does not keep a replica that lags from being promoted.
+///
+/// Whoever refreshed in what was lost has a token that the store has never seen: they sign in again,
+/// an event says that the store is behind, and nobody is taken for a thief. A session that was
+/// revoked in it goes on.
+///
+/// # Feed
+/// The script that revokes also publishes the session on the channel `auth_revoked`, for who listens,
+/// and a sorted set of that name keeps it for a day, for who does not: access tokens that
+/// live longer are not caught up with. The set is written by a second step. If this process ends in
+/// between, those that did not listen at that moment hear nothing of it.
+///
+/// # Cluster
+/// Each step touches one slot. This store talks to one server, though, and follows no redirects: give
+/// it a primary, or a proxy.
 ///
 /// A connection that is lost is replaced. What was asked over it is asked again where a repeat
 /// changes nothing; a refresh without an idempotency key is not, as it may have happened: its caller
@@ -36,7 +64,10 @@ use crate::clock::Timestamp;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct RedisStore(Scripts);
+pub struct RedisStore {
+    scripts: Scripts,
+    client: Option<Client>,
+}
 
 impl RedisStore {
     /// Connects. The URL's forms are those of the `redis` crate; for `rediss://` enable one of its
@@ -45,12 +76,24 @@ impl RedisStore {
     /// # Errors
     /// When Redis cannot be reached within a few seconds, or denies access. The error says what to do.
     pub async fn connect(url: &str) -> Result<Self, RedisOpenError> {
-        Ok(Self::from_manager(open::connect(url).await?))
+        let (client, manager) = open::connect(url).await?;
+        Ok(Self::from_manager(manager).subscribe_with(client))
     }
 
     /// Uses a connection of your own. Its `response_timeout` is how long callers wait, once or twice.
+    /// What others revoke is asked for twice a second, unless it can
+    /// [subscribe](Self::subscribe_with).
     pub fn from_manager(manager: ConnectionManager) -> Self {
-        Self(Scripts::new(manager))
+        Self {
+            scripts: Scripts::new(manager),
+            client: None,
+        }
+    }
+
+    /// Hears what others revoke over a connection of `client`, to the same Redis.
+    pub fn subscribe_with(mut self, client: Client) -> Self {
+        self.client = Some(client);
+        self
     }
 }
 
@@ -62,11 +105,11 @@ impl fmt::Debug for RedisStore {
 
 impl SessionStore for RedisStore {
     async fn insert(&self, session: Session) -> Result<(), StoreError> {
-        self.0.insert(&session).await
+        self.scripts.insert(&session).await
     }
 
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {
-        self.0.rotate(&rotation).await
+        self.scripts.rotate(&rotation).await
     }
 
     async fn revoke(
@@ -75,11 +118,18 @@ impl SessionStore for RedisStore {
         by: RevokedBy,
         now: Timestamp,
     ) -> Result<Vec<Session>, StoreError> {
-        self.0.revoke(&selection, by, now).await
+        self.scripts.revoke(&selection, by, now).await
     }
 
     async fn list(&self, selection: Selection, now: Timestamp) -> Result<Vec<Session>, StoreError> {
-        self.0.list(&selection, now).await
+        self.scripts.list(&selection, now).await
+    }
+
+    async fn feed(&self, to: &FeedListener) -> Result<(), StoreError> {
+        match &self.client {
+            Some(client) => feed::subscribe(client, &self.scripts, to).await,
+            None => feed::poll(&self.scripts, to).await,
+        }
     }
 }
 

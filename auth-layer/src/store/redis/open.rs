@@ -58,7 +58,7 @@ impl Error for RedisOpenError {
 }
 
 /// A connection that is replaced when it is lost.
-pub(super) async fn connect(url: &str) -> Result<ConnectionManager, RedisOpenError> {
+pub(super) async fn connect(url: &str) -> Result<(Client, ConnectionManager), RedisOpenError> {
     let client = Client::open(url).map_err(|source| RedisOpenError {
         kind: RedisOpenErrorKind::InvalidUrl,
         source,
@@ -69,11 +69,11 @@ pub(super) async fn connect(url: &str) -> Result<ConnectionManager, RedisOpenErr
         .set_max_delay(Duration::from_secs(1))
         .set_number_of_retries(2)
         .set_pipeline_buffer_size(1_024);
-    let connected = ConnectionManager::new_with_config(client, config).await;
+    let connected = ConnectionManager::new_with_config(client.clone(), config).await;
     let mut manager = connected.map_err(opened)?;
     let ping = ::redis::cmd("PING").query_async::<()>(&mut manager).await;
     ping.map_err(opened)?;
-    Ok(manager)
+    Ok((client, manager))
 }
 
 fn opened(source: RedisError) -> RedisOpenError {

@@ -3,5 +3,6 @@ local at, by = unpack(redis.call('HMGET', KEYS[1], 'revoked_at', 'revoked_by'))
 if redis.call('EXISTS', KEYS[1]) == 0 or at and not (ARGV[3] == '1' and at == ARGV[1] and by == ARGV[2]) then
     return {}
 end
+redis.call('PUBLISH', 'auth_revoked', string.match(KEYS[1], '{(.+)}'))
 redis.call('HSET', KEYS[1], 'revoked_at', ARGV[1], 'revoked_by', ARGV[2])
 return redis.call('HGETALL', KEYS[1])

@@ -49,6 +49,7 @@ if outcome == 1 or outcome == 7 then
         redis.call('HSET', key, 'user_agent', string.sub(ARGV[10], 2))
     end
 elseif outcome == 4 or outcome == 5 then
+    redis.call('PUBLISH', 'auth_revoked', string.match(key, '{(.+)}'))
     redis.call('HSET', key, 'revoked_at', now, 'revoked_by', 'reuse', 'found', outcome)
 else
     return {outcome, fields}

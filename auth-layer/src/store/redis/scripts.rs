@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::redis::aio::ConnectionManager;
 use ::redis::{FromRedisValue, Pipeline, RedisError, Script, ScriptInvocation, pipe};
@@ -17,6 +18,7 @@ pub(super) struct Scripts {
     insert: Arc<Script>,
     rotate: Arc<Script>,
     revoke: Arc<Script>,
+    feed: Arc<Script>,
 }
 
 impl Scripts {
@@ -27,6 +29,7 @@ impl Scripts {
             insert: script(include_str!("insert.lua")),
             rotate: script(include_str!("rotate.lua")),
             revoke: script(REVOKE),
+            feed: script(include_str!("feed.lua")),
         }
     }
 
@@ -87,7 +90,11 @@ impl Scripts {
             result => result,
         }
         .map_err(unavailable)?;
-        decided(it, number, &fields, is_repeat)
+        let rotated = decided(it, number, &fields, is_repeat)?;
+        if matches!(&rotated, Rotated::Decided(outcome, _) if outcome.is_reuse()) {
+            self.remember(&[it.session], it.now).await;
+        }
+        Ok(rotated)
     }
 
     /// Asked again after its answer was lost, it also returns what was revoked at the same time by
@@ -110,7 +117,44 @@ impl Scripts {
         let load = |pipe: &mut Pipeline| {
             pipe.cmd("SCRIPT").arg("LOAD").arg(REVOKE).ignore();
         };
-        self.each(selection, load, call).await
+        let revoked = self.each(selection, load, call).await?;
+        let ids: Vec<_> = revoked.iter().map(|it| it.id).collect();
+        for ids in ids.chunks(AT_ONCE) {
+            self.remember(ids, now).await;
+        }
+        Ok(revoked)
+    }
+
+    /// For those who were not listening. It is a key of its own, so not one step with the
+    /// revocation: who was told of that must not be told that it failed.
+    async fn remember(&self, ids: &[SessionId], now: Timestamp) {
+        let mut call = self.feed.key(FEED);
+        call.arg(REACHES_BACK.as_millis() as u64)
+            .arg(now.as_millis());
+        for id in ids {
+            call.arg(id.to_string());
+        }
+        let result = match self.ask::<()>(&call).await {
+            Err(error) if is_lost(&error) => self.ask(&call).await,
+            result => result,
+        };
+        if let Err(error) = result {
+            tracing::warn!(
+                target: "auth_layer::store", %error, sessions = ids.len(),
+                "revoked, but who was not listening will not hear of it"
+            );
+        }
+    }
+
+    pub(super) async fn revoked_since(
+        &self,
+        since: Timestamp,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let mut read = pipe();
+        let range = read.cmd("ZRANGE").arg(FEED).arg(since.as_millis());
+        range.arg("+inf").arg("BYSCORE");
+        let (ids,): (Vec<String>,) = self.ask_all(&read).await.map_err(unavailable)?;
+        Ok(ids.iter().filter_map(|it| it.parse().ok()).collect())
     }
 
     pub(super) async fn list(
@@ -188,6 +232,12 @@ impl Scripts {
 }
 
 const REVOKE: &str = include_str!("revoke.lua");
+
+/// The sessions that were revoked, by when.
+const FEED: &str = "auth_revoked";
+
+/// Longer than any access token that is not dangerously long, whatever clocks say.
+const REACHES_BACK: Duration = Duration::from_secs(25 * 3600);
 
 /// How many sessions of a subject are asked for in one go: others come in between.
 const AT_ONCE: usize = 256;

@@ -1,3 +1,4 @@
+mod feed;
 mod open;
 mod row;
 mod statements;
@@ -11,7 +12,9 @@ use sqlx::sqlite::SqliteConnectOptions;
 pub use open::{SqliteOpenError, SqliteOpenErrorKind};
 
 use self::writer::Writer;
-use super::{RevokedBy, Rotated, Rotation, Selection, Session, SessionStore, StoreError};
+use super::{
+    FeedListener, RevokedBy, Rotated, Rotation, Selection, Session, SessionStore, StoreError,
+};
 use crate::clock::Timestamp;
 
 /// Sessions in one SQLite file, durable with every answer. Clones share it.
@@ -19,7 +22,8 @@ use crate::clock::Timestamp;
 /// One task writes: what waits is committed together, with one `fsync` (`synchronous=FULL`), so it
 /// gets faster per session the more there is to do. Reads go beside it (WAL). A dropped future loses
 /// nothing: what was asked for happens. Where the disk is full or the task is gone, callers get a
-/// [`StoreError`] and nothing happened. Several processes may share the file on one machine.
+/// [`StoreError`] and nothing happened. Several processes may share the file on one machine:
+/// each looks twice a second for what the others have revoked.
 ///
 /// ```
 /// # async fn example() -> Result<(), auth_layer::store::SqliteOpenError> {
@@ -84,6 +88,10 @@ impl SessionStore for SqliteStore {
 
     async fn delete_expired(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.writer.delete_expired(before, limit).await
+    }
+
+    async fn feed(&self, to: &FeedListener) -> Result<(), StoreError> {
+        feed::feed(&self.readers, to).await
     }
 }
 

@@ -189,3 +189,15 @@ const LIST_OTHERS: &str = "SELECT * FROM auth_session WHERE revoked_at IS NULL \
 
 const DELETE_EXPIRED: &str = "DELETE FROM auth_session WHERE id IN \
     (SELECT id FROM auth_session WHERE absolute_expires_at < ? LIMIT ?)";
+
+#[cfg(test)]
+pub(super) const ALL: [&str; 8] = [
+    include_str!("rotate.sql"),
+    REVOKE_ONE,
+    REVOKE_SUBJECT,
+    REVOKE_OTHERS,
+    LIST_ONE,
+    LIST_SUBJECT,
+    LIST_OTHERS,
+    DELETE_EXPIRED,
+];

@@ -363,3 +363,55 @@ async fn a_thousand_rotations_are_one_row() {
         .unwrap();
     assert_eq!(rows, 1);
 }
+
+/// R11: no statement looks at more rows than it is about, however many there are.
+#[tokio::test]
+async fn every_statement_finds_its_rows_by_an_index() {
+    let (_folder, path) = path();
+    let _store = SqliteStore::open(&path).await.unwrap();
+    let mut raw = raw(&path).await;
+    let statements = [statements::ALL.as_slice(), &[feed::REVOKED]].concat();
+    for statement in statements {
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let plan = query(explain).fetch_all(&mut raw).await.unwrap();
+        for step in plan {
+            let step: String = step.get("detail");
+            assert!(!step.contains("SCAN auth_session"), "{step}: {statement}");
+        }
+    }
+}
+
+/// R11: between two batches of a cleanup, whoever waits has a turn.
+#[tokio::test(flavor = "multi_thread")]
+async fn rotations_go_on_while_many_sessions_are_deleted() {
+    let (_folder, path) = path();
+    let store = SqliteStore::open(&path).await.unwrap();
+    for number in 0..=255 {
+        let mut expired = session(number);
+        if number > 0 {
+            expired.chain.absolute_expires_at = NOW;
+        }
+        store.insert(expired).await.unwrap();
+    }
+    let cleaning = store.clone();
+    let after = NOW.plus(std::time::Duration::from_millis(1));
+    let cleanup = tokio::spawn(async move {
+        let mut batches = 0;
+        while cleaning.delete_expired(after, 5).await.unwrap() > 0 {
+            batches += 1;
+        }
+        batches
+    });
+    let mut rotations = 0;
+    while !cleanup.is_finished() {
+        let rotated = store.rotate(rotation(0, rotations)).await.unwrap();
+        assert!(matches!(rotated, Rotated::Decided(Outcome::Advanced, _)));
+        rotations += 1;
+    }
+    let batches: u64 = cleanup.await.unwrap();
+    assert_eq!(batches, 51);
+    assert!(
+        rotations >= batches / 2,
+        "{rotations} during {batches} batches"
+    );
+}

@@ -1,0 +1,12 @@
+mod handle;
+mod listener;
+mod status;
+mod task;
+
+pub use handle::RevocationFeed;
+pub use listener::{CatchUp, FeedListener};
+pub use status::FeedStatus;
+pub(crate) use task::follow;
+
+#[cfg(test)]
+mod tests;
