@@ -31,6 +31,7 @@ const SERVER_HALVES: (&[&str], &[&str]) = (
 
 const CLIENT: &[&str] = &[
     "clock",
+    "dpop",
     "tokens",
     "origin",
     "challenge",

@@ -8,13 +8,14 @@ use http::{HeaderMap, StatusCode};
 /// The rule in use.
 pub(crate) type Predicate = Arc<dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync>;
 
-/// The default rule: true for a 401 whose `Bearer` challenge says `invalid_token`, or that has no `Bearer` challenge
-/// with an error code at all (RFC 6750 section 3); and for a gRPC status of 16, unauthenticated.
+/// The default rule: true for a 401 whose `Bearer` or `DPoP` challenge says `invalid_token`, or that has no
+/// such challenge with an error code at all (RFC 6750 section 3, RFC 9449 section 7.1); and for a gRPC
+/// status of 16, unauthenticated.
 ///
 /// A challenge that gives another code, such as `insufficient_scope`, is not cured by a new token.
 pub(crate) fn wants_fresher_token(status: StatusCode, headers: &HeaderMap) -> bool {
     match status {
-        StatusCode::UNAUTHORIZED => match bearer_error(headers) {
+        StatusCode::UNAUTHORIZED => match error_code(headers) {
             Some(code) => code == "invalid_token",
             None => true,
         },
@@ -23,28 +24,37 @@ pub(crate) fn wants_fresher_token(status: StatusCode, headers: &HeaderMap) -> bo
     }
 }
 
-/// The error code of the first `Bearer` challenge that has one.
-fn bearer_error(headers: &HeaderMap) -> Option<String> {
+/// True for a 401 that brings the nonce that it misses in the proof (RFC 9449 section 9).
+pub(crate) fn wants_nonce(status: StatusCode, headers: &HeaderMap) -> bool {
+    status == StatusCode::UNAUTHORIZED
+        && headers.contains_key("dpop-nonce")
+        && error_code(headers).is_some_and(|code| code == "use_dpop_nonce")
+}
+
+/// The error code of the first `Bearer` or `DPoP` challenge that has one.
+fn error_code(headers: &HeaderMap) -> Option<String> {
     headers
         .get_all(WWW_AUTHENTICATE)
         .iter()
         .filter(|value| value.len() <= LONGEST_HEADER)
         .filter_map(|value| value.to_str().ok())
-        .find_map(bearer_error_in)
+        .find_map(error_code_in)
 }
 
 /// Walks the comma-separated mixture of schemes and parameters of RFC 9110 section 11.6.1.
-fn bearer_error_in(value: &str) -> Option<String> {
-    let mut in_bearer = false;
+fn error_code_in(value: &str) -> Option<String> {
+    let mut is_ours = false;
     for item in split_outside_quotes(value) {
         let (scheme, parameter) = split_scheme(item);
         if let Some(scheme) = scheme {
-            in_bearer = scheme.eq_ignore_ascii_case("bearer");
+            is_ours = ["bearer", "dpop"]
+                .iter()
+                .any(|it| scheme.eq_ignore_ascii_case(it));
         }
         let Some((name, value)) = parameter.split_once('=') else {
             continue;
         };
-        if in_bearer && name.trim().eq_ignore_ascii_case("error") {
+        if is_ours && name.trim().eq_ignore_ascii_case("error") {
             return Some(unquote(value.trim()));
         }
     }
@@ -151,6 +161,29 @@ mod tests {
         assert!(!wants(401, &["Bearer error=\"invalid_request\""]));
         assert!(!wants(200, &["Bearer error=\"invalid_token\""]));
         assert!(!wants(407, &[]));
+    }
+
+    #[test]
+    fn a_dpop_challenge_counts_like_a_bearer_challenge() {
+        assert!(wants(401, &["DPoP algs=\"ES256\""]));
+        assert!(wants(
+            401,
+            &["DPoP error=\"invalid_token\", algs=\"ES256\""]
+        ));
+        assert!(wants(401, &["Bearer, DPoP error=\"invalid_token\""]));
+        assert!(!wants(401, &["DPoP error=\"use_dpop_nonce\""]));
+        assert!(!wants(401, &["DPoP error=\"invalid_dpop_proof\""]));
+    }
+
+    #[test]
+    fn a_nonce_is_wanted_by_a_401_that_brings_it() {
+        let mut headers = HeaderMap::new();
+        let challenge = "DPoP error=\"use_dpop_nonce\"".parse().unwrap();
+        headers.insert(WWW_AUTHENTICATE, challenge);
+        assert!(!wants_nonce(StatusCode::UNAUTHORIZED, &headers));
+        headers.insert("dpop-nonce", "n".parse().unwrap());
+        assert!(wants_nonce(StatusCode::UNAUTHORIZED, &headers));
+        assert!(!wants_nonce(StatusCode::BAD_REQUEST, &headers));
     }
 
     /// Law H5.

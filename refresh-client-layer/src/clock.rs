@@ -49,6 +49,13 @@ pub(crate) fn jitter() -> f64 {
     rng().random()
 }
 
+/// What signatures draw from.
+#[cfg(feature = "dpop")]
+#[expect(clippy::disallowed_methods, reason = "the one place that draws")]
+pub(crate) fn system_random() -> aws_lc_rs::rand::SystemRandom {
+    aws_lc_rs::rand::SystemRandom::new()
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that reads the wall clock"

@@ -2,6 +2,7 @@
 
 mod answer;
 mod call;
+mod possession;
 #[cfg(feature = "tonic")]
 mod status;
 
@@ -22,6 +23,7 @@ use crate::replay::{Obstacle, Request, Response, Spare};
 pub(crate) use self::call::Call;
 
 use self::answer::Answer;
+use self::possession::Possession;
 
 pin_project! {
     /// The response future of [`RefreshService`](crate::RefreshService).
@@ -195,15 +197,18 @@ where
                     let (response, trailers) = ready!(answer.poll(cx, is_sent));
                     let spare = this.spare.as_ref();
                     let hold = || spare.map_or(Err(Obstacle::Once), Spare::pause);
-                    match this.call.judge(response, trailers.as_ref(), hold) {
+                    let need = match this.call.judge(response, trailers.as_ref(), hold) {
                         Ok(response) => {
                             // Keep no more of an upload that goes on.
                             *this.spare = None;
                             return Poll::Ready(Ok(response));
                         }
-                        Err(refusal) => *this.refusal = Some(refusal),
-                    }
-                    match this.call.renew() {
+                        Err((refusal, need)) => {
+                            *this.refusal = Some(refusal);
+                            need
+                        }
+                    };
+                    match this.call.supply(need) {
                         Pending::Ready(verdict) => verdict,
                         Pending::Later(wait) => {
                             this.state.set(State::Waiting { wait });
@@ -244,20 +249,21 @@ fn open<R: Request>(call: &mut Call, loaded: Loaded, request: &R) -> Pending {
     }
 }
 
-/// Attaches the token. Of a first attempt that carries one, enough is kept for a second.
+/// Attaches the token. Of an attempt that carries one, enough is kept for another, if there may be one.
 fn prepare<R: Request>(call: &mut Call, request: R, lease: Option<Lease>) -> (R, Option<Spare<R>>) {
     let Some(lease) = lease else {
-        call.sent(None);
+        call.sent(None, None);
         return (request, None);
     };
     let (mut request, spare) = match call.cap() {
-        Some(cap) if call.is_first_attempt() => request.split(cap),
+        Some(cap) if call.may_try_again(&lease) => request.split(cap),
         _ => (request, None),
     };
-    call.sent(Some(lease.generation));
     request
         .headers_mut()
         .insert(AUTHORIZATION, lease.token.header());
+    let possession = Possession::prove(&lease.token, &mut request);
+    call.sent(Some(lease.generation), possession);
     (request, spare)
 }
 

@@ -88,8 +88,8 @@ impl RefreshLayer {
 
     /// Replaces the rule that says which responses ask for a fresher token.
     ///
-    /// By default it is a 401 whose `Bearer` challenge says `invalid_token`, or that has no `Bearer`
-    /// challenge with an error code (RFC 6750 section 3), or a gRPC status of 16. The headers may be
+    /// By default it is a 401 whose `Bearer` or `DPoP` challenge says `invalid_token`, or that has no
+    /// such challenge with an error code (RFC 6750 section 3, RFC 9449 section 7.1), or a gRPC status of 16. The headers may be
     /// the trailers of a gRPC response that has no message.
     #[must_use]
     pub fn retry_when(

@@ -49,6 +49,7 @@
 //! | act for many users, each with a session of their own | [`TokenManagers`] |
 //! | refresh over HTTP, or in my own way | [`HttpRefresher`], [`Refresher`] |
 //! | keep the session when the program ends | [`FileStore`], [`TokenStore`] |
+//! | have tokens that are of no use to a thief | [`dpop`] |
 //! | retry a body type of mine | [`replay::Replay`] |
 //! | bound what is kept of a streamed body, or send it once | [`replay::ReplayCap`], [`replay::NoReplay`] |
 //!
@@ -56,6 +57,7 @@
 //!
 //! | feature | adds |
 //! | --- | --- |
+//! | `dpop` | tokens that are bound to a key, and proofs of it: see [`dpop`] |
 //! | `http` | [`HttpRefresher`]: JSON or OAuth 2.0 over any Tower HTTP service |
 //! | `file` | [`FileStore`]: the session in a file, also for several processes |
 //! | `reqwest` | [`AuthClient`] and the layer over `reqwest::Client`; includes `http` |
@@ -67,6 +69,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(all(
+        feature = "dpop",
         feature = "file",
         feature = "http",
         feature = "reqwest",
@@ -81,6 +84,11 @@
 
 mod challenge;
 mod clock;
+#[cfg(feature = "dpop")]
+#[cfg_attr(docsrs, doc(cfg(feature = "dpop")))]
+pub mod dpop;
+#[cfg(not(feature = "dpop"))]
+mod dpop;
 mod event;
 pub mod future;
 #[cfg(feature = "tonic")]

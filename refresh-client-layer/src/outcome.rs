@@ -42,7 +42,8 @@ pub enum NotRetried {
 }
 
 impl Outcome {
-    /// How often the request was sent: 1, or 2 after a retry.
+    /// How often the request was sent: 1, or 2 after a retry; one more where a server wanted a nonce in
+    /// the [proof](crate::dpop).
     pub fn attempts(&self) -> u32 {
         self.attempts
     }

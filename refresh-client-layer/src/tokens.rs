@@ -16,6 +16,8 @@ pub use self::secret::{AccessToken, RefreshToken};
 pub(crate) use self::json::TokenJson;
 
 use crate::clock;
+#[cfg(feature = "dpop")]
+use crate::dpop::DpopKey;
 
 /// An access token, the refresh token that replaces it, and when the access token expires.
 ///
@@ -68,7 +70,7 @@ impl TokenSet {
     ///
     /// As [`from_json`](Self::from_json).
     pub fn in_cookie_from_json(body: &[u8]) -> Result<Self, InvalidTokens> {
-        TokenJson::parse(body)?.into_tokens(Some(&RefreshToken::in_cookie()))
+        TokenJson::parse(body)?.into_tokens(Some(&RefreshToken::in_cookie()), None)
     }
 
     /// Reads the answer of a token or log-in endpoint (RFC 6749 section 5.1).
@@ -81,7 +83,28 @@ impl TokenSet {
     /// If `body` is not a JSON object, a token is missing or has characters that a header cannot
     /// carry, or the `token_type` is not `Bearer`. The error never repeats the body.
     pub fn from_json(body: &[u8]) -> Result<Self, InvalidTokens> {
-        TokenJson::parse(body)?.into_tokens(None)
+        TokenJson::parse(body)?.into_tokens(None, None)
+    }
+
+    /// Reads the answer of a token or log-in endpoint that was sent a proof of `key` (RFC 9449 section
+    /// 5).
+    ///
+    /// # Errors
+    ///
+    /// As [`from_json`](Self::from_json), but the `token_type` must be `DPoP`.
+    #[cfg(feature = "dpop")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "dpop")))]
+    pub fn bound_from_json(body: &[u8], key: &DpopKey) -> Result<Self, InvalidTokens> {
+        TokenJson::parse(body)?.into_tokens(None, Some(key))
+    }
+
+    /// States that the server has bound the tokens to `key`: see [`dpop`](crate::dpop).
+    #[cfg(feature = "dpop")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "dpop")))]
+    #[must_use]
+    pub fn bound_to(mut self, key: DpopKey) -> Self {
+        self.access = self.access.bound_to(key);
+        self
     }
 
     /// States how long the access token lives from now on (`expires_in`).

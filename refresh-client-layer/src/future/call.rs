@@ -2,9 +2,12 @@ use std::error::Error;
 
 use http::HeaderMap;
 
+use super::possession::Possession;
 use crate::challenge::Predicate;
 use crate::event::EndReason;
-use crate::manager::{Pending, SessionEnded, TokenError, TokenManager, UnavailableKind, Verdict};
+use crate::manager::{
+    Lease, Pending, SessionEnded, TokenError, TokenManager, UnavailableKind, Verdict,
+};
 use crate::outcome::{NotRetried, Outcome};
 use crate::replay::{Obstacle, Request, Response, Source};
 
@@ -22,6 +25,19 @@ pub(crate) struct Call {
     outcome: Outcome,
     /// The generation of the token that the last attempt carried.
     carried: Option<u64>,
+    /// Of that token, if it is bound to a key.
+    possession: Option<Possession>,
+    has_renewed: bool,
+    has_repeated: bool,
+}
+
+/// What an attempt was refused for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// A fresher token.
+    Token,
+    /// A nonce in the proof, which is known by now.
+    Nonce,
 }
 
 impl Call {
@@ -36,6 +52,9 @@ impl Call {
             is_grpc: false,
             outcome: Outcome::new(),
             carried: None,
+            possession: None,
+            has_renewed: false,
+            has_repeated: false,
         }
     }
 
@@ -102,20 +121,29 @@ impl Call {
         }
     }
 
-    pub(super) fn is_first_attempt(&self) -> bool {
-        self.outcome.attempts() == 0
+    pub(super) fn supply(&self, need: Need) -> Pending {
+        match need {
+            Need::Token => self.renew(),
+            Need::Nonce => self.lease(),
+        }
     }
 
-    pub(super) fn sent(&mut self, carried: Option<u64>) {
+    /// Once with a fresher token, and once with a nonce.
+    pub(super) fn may_try_again(&self, lease: &Lease) -> bool {
+        !self.has_renewed || (!self.has_repeated && lease.token.key().is_some())
+    }
+
+    pub(super) fn sent(&mut self, carried: Option<u64>, possession: Option<Possession>) {
         self.outcome.sent();
         self.carried = carried;
+        self.possession = possession;
     }
 
     pub(super) fn waited(&mut self) {
         self.outcome.waited();
     }
 
-    /// `Ok` with the response that the caller gets, `Err` with one that asks for a retry.
+    /// `Ok` with the response that the caller gets, `Err` with one that asks for a retry, and for what.
     ///
     /// `hold` makes ready for a second attempt, or says what is in its way.
     pub(super) fn judge<T: Response>(
@@ -123,14 +151,24 @@ impl Call {
         response: T,
         trailers: Option<&HeaderMap>,
         hold: impl FnOnce() -> Result<(), Obstacle>,
-    ) -> Result<T, T> {
+    ) -> Result<T, (T, Need)> {
         let status = response.status();
         let asks = |headers| (self.wants_retry)(status, headers);
-        if !asks(response.headers()) && !trailers.is_some_and(asks) {
+        let need = if self.lacks_nonce(&response) {
+            Need::Nonce
+        } else if asks(response.headers()) || trailers.is_some_and(asks) {
+            Need::Token
+        } else {
             return Ok(self.deliver(response));
-        }
-        match self.objection(&response, hold) {
-            None => Err(response),
+        };
+        match self.objection(need, &response, hold) {
+            None => {
+                match need {
+                    Need::Token => self.has_renewed = true,
+                    Need::Nonce => self.has_repeated = true,
+                }
+                Err((response, need))
+            }
             Some(why) => {
                 self.outcome.refused(why);
                 Ok(self.deliver(response))
@@ -147,26 +185,38 @@ impl Call {
         self.deliver(refusal)
     }
 
-    fn objection(
-        &self,
-        response: &impl Response,
-        hold: impl FnOnce() -> Result<(), Obstacle>,
-    ) -> Option<NotRetried> {
-        let is_foreign = match response.source() {
+    /// True if the same token will do, with another proof.
+    fn lacks_nonce(&self, response: &impl Response) -> bool {
+        let (Some(possession), false) = (&self.possession, self.is_foreign(response)) else {
+            return false;
+        };
+        possession.lacks_nonce(response.status(), response.headers()) && !self.has_repeated
+    }
+
+    fn is_foreign(&self, response: &impl Response) -> bool {
+        match response.source() {
             Some(Source::Known(target)) => !self
                 .manager
                 .as_ref()
                 .is_some_and(|manager| manager.origins().allow(Some(target))),
             Some(Source::Opaque) => true,
             None => false,
-        };
+        }
+    }
+
+    fn objection(
+        &self,
+        need: Need,
+        response: &impl Response,
+        hold: impl FnOnce() -> Result<(), Obstacle>,
+    ) -> Option<NotRetried> {
         if !self.is_ours {
             Some(NotRetried::PassedThrough)
-        } else if self.outcome.is_retry() {
+        } else if need == Need::Token && self.has_renewed {
             Some(NotRetried::AlreadyRetried)
         } else if self.carried.is_none() {
             Some(NotRetried::NoToken)
-        } else if is_foreign {
+        } else if self.is_foreign(response) {
             Some(NotRetried::ForeignResponse)
         } else {
             let why = match hold() {
@@ -176,7 +226,7 @@ impl Call {
                 Err(Obstacle::Once) => NotRetried::BodyNotReplayable,
             };
             // At least the next request shall have a new token.
-            drop(self.renew());
+            drop(self.supply(need));
             Some(why)
         }
     }

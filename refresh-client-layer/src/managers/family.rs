@@ -127,6 +127,10 @@ struct Member {
 impl Refresher for Member {
     async fn refresh(&self, request: RefreshRequest) -> Result<TokenSet, RefreshError> {
         let token = request.refresh_token().clone();
+        if token.is_in_cookie() {
+            // Nobody can tell whose it is.
+            return self.refresher.refresh(request).await;
+        }
         let family = self.families.of(&token);
         let former = self.remember(family.clone());
         drop(former);

@@ -6,9 +6,9 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
 use super::wire::Endpoint;
-use super::{RefreshError, RefreshErrorKind};
+use super::{RefreshError, RefreshErrorKind, RefreshRequest};
 use crate::clock;
-use crate::tokens::{InvalidTokens, InvalidTokensKind, RefreshToken, TokenJson, TokenSet};
+use crate::tokens::{InvalidTokens, InvalidTokensKind, TokenJson, TokenSet};
 
 /// A token server's answer, read to its end; without a body if that was too long or broke off.
 pub(super) struct Answer {
@@ -18,11 +18,11 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// The tokens in the answer; `kept` is the refresh token that goes on if it names no other.
+    /// The tokens in the answer to `request`, whose refresh token goes on if it names no other.
     pub(super) fn tokens(
         &self,
         endpoint: &Endpoint,
-        kept: &RefreshToken,
+        request: &RefreshRequest,
         now: SystemTime,
     ) -> Result<TokenSet, RefreshError> {
         let server_now = self.date(DATE).unwrap_or(now);
@@ -38,13 +38,22 @@ impl Answer {
                 "the token server's answer is not json, too long or incomplete",
             ));
         };
+        let (kept, key) = (request.refresh_token(), request.bound_to());
         let tokens = TokenJson::parse(body).and_then(|json| match kept.is_in_cookie() {
-            true => json.without_refresh_token().into_tokens(Some(kept)),
-            false => json.into_tokens(Some(kept)),
+            true => json.without_refresh_token().into_tokens(Some(kept), key),
+            false => json.into_tokens(Some(kept), key),
         });
         tokens
             .map(|tokens| tokens.dated(server_now))
             .map_err(unusable)
+    }
+
+    /// The proof lacks a nonce, which came along (RFC 9449 section 8).
+    pub(super) fn wants_nonce(&self) -> bool {
+        let code = self.error().and_then(|error| error.error);
+        matches!(self.status.as_u16(), 400 | 401)
+            && code.is_some_and(|code| code == "use_dpop_nonce")
+            && self.headers.contains_key("dpop-nonce")
     }
 
     /// Any success confirms that the session is over.
@@ -92,6 +101,10 @@ impl Answer {
             (400..=499, Some("invalid_scope")) => {
                 (Configuration, "the server answered invalid_scope")
             }
+            (400..=499, Some("invalid_dpop_proof")) => (
+                Configuration,
+                "the server answered invalid_dpop_proof: the clock of this machine may be wrong",
+            ),
             (401, None) if endpoint.plain_401_refuses && self.is_plain(error.is_some()) => {
                 (Refused, "the server answered 401")
             }
@@ -161,7 +174,9 @@ struct ErrorJson {
 
 fn unusable(error: InvalidTokens) -> RefreshError {
     let kind = match error.kind() {
-        InvalidTokensKind::NotBearer => RefreshErrorKind::Configuration,
+        InvalidTokensKind::NotBearer | InvalidTokensKind::NotBound => {
+            RefreshErrorKind::Configuration
+        }
         _ => RefreshErrorKind::Transient,
     };
     RefreshError::new(kind, "the token server's answer has no usable tokens").with_source(error)

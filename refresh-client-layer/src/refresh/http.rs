@@ -167,8 +167,11 @@ where
     ResBody::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     async fn refresh(&self, request: RefreshRequest) -> Result<TokenSet, RefreshError> {
-        let answer = self.send(self.endpoint.refresh(&request)?).await?;
-        answer.tokens(&self.endpoint, request.refresh_token(), Now::read().wall)
+        let mut answer = self.ask(&request).await?;
+        if request.bound_to().is_some() && answer.wants_nonce() {
+            answer = self.ask(&request).await?;
+        }
+        answer.tokens(&self.endpoint, &request, Now::read().wall)
     }
 
     async fn revoke(&self, token: RefreshToken) -> Result<(), RefreshError> {
@@ -182,6 +185,23 @@ where
 }
 
 impl<S, B> HttpRefresher<S, B> {
+    async fn ask<ResBody>(&self, request: &RefreshRequest) -> Result<Answer, RefreshError>
+    where
+        S: Service<Request<B>, Response = Response<ResBody>> + Clone,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
+        B: From<Bytes>,
+        ResBody: Body,
+        ResBody::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let post = self.endpoint.refresh(request)?;
+        let url = post.uri().to_string();
+        let answer = self.send(post).await?;
+        if let Some(key) = request.bound_to() {
+            key.remember(&url, &answer.headers);
+        }
+        Ok(answer)
+    }
+
     async fn send<ResBody>(&self, request: Request<Bytes>) -> Result<Answer, RefreshError>
     where
         S: Service<Request<B>, Response = Response<ResBody>> + Clone,

@@ -12,6 +12,8 @@ mod wire;
 use std::fmt;
 use std::future::{Future, ready};
 
+#[cfg(any(feature = "dpop", feature = "http"))]
+use crate::dpop::DpopKey;
 use crate::origin::{InvalidOrigin, Origin};
 use crate::tokens::{IdempotencyKey, RefreshToken, TokenSet};
 
@@ -88,18 +90,30 @@ where
 
 /// What a [`Refresher`] is given. It cannot print its secrets.
 pub struct RefreshRequest {
-    token: RefreshToken,
+    tokens: TokenSet,
     key: Option<IdempotencyKey>,
 }
 
 impl RefreshRequest {
-    pub(crate) fn new(token: RefreshToken, key: Option<IdempotencyKey>) -> Self {
-        Self { token, key }
+    pub(crate) fn new(tokens: TokenSet, key: Option<IdempotencyKey>) -> Self {
+        Self { tokens, key }
     }
 
     /// The refresh token to exchange.
     pub fn refresh_token(&self) -> &RefreshToken {
-        &self.token
+        self.tokens.refresh_token()
+    }
+
+    /// The key to prove, and to bind the new tokens to: see [`dpop`](crate::dpop).
+    #[cfg(feature = "dpop")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "dpop")))]
+    pub fn dpop_key(&self) -> Option<&DpopKey> {
+        self.bound_to()
+    }
+
+    #[cfg(any(feature = "dpop", feature = "http"))]
+    pub(crate) fn bound_to(&self) -> Option<&DpopKey> {
+        self.tokens.access_token().key()
     }
 
     /// The value to send as `Idempotency-Key`; `None` if the server is a plain one.

@@ -90,6 +90,11 @@ impl Endpoint {
             let value = idempotency_header(key).ok_or_else(unwritable)?;
             post.headers_mut().insert(IDEMPOTENCY_KEY, value);
         }
+        if let Some(key) = request.bound_to() {
+            let proof = key.prove(post.method(), &post.uri().to_string(), None);
+            let proof = proof.ok_or_else(unwritable)?;
+            post.headers_mut().insert(DPOP, proof);
+        }
         Ok(post)
     }
 
@@ -255,4 +260,5 @@ fn unwritable() -> RefreshError {
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+const DPOP: HeaderName = HeaderName::from_static("dpop");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

@@ -1,6 +1,6 @@
 use std::task::{Context, Poll};
 
-use http::{Extensions, HeaderMap, StatusCode};
+use http::{Extensions, HeaderMap, Method, StatusCode};
 
 use super::{Replay, Spare};
 use crate::origin::Target;
@@ -18,6 +18,11 @@ pub trait Request: Sized {
     fn goes_where_the_channel_goes(&self) -> bool {
         false
     }
+    #[doc(hidden)]
+    fn method(&self) -> &Method;
+    /// The URL, if it is absolute.
+    #[doc(hidden)]
+    fn url(&self) -> Option<String>;
     #[doc(hidden)]
     fn headers(&self) -> &HeaderMap;
     #[doc(hidden)]
@@ -77,6 +82,15 @@ impl<B: Replay + 'static> Request for http::Request<B> {
     fn goes_where_the_channel_goes(&self) -> bool {
         let uri = self.uri();
         uri.scheme().is_none() && uri.authority().is_none() && super::is_grpc(self.headers())
+    }
+
+    fn method(&self) -> &Method {
+        self.method()
+    }
+
+    fn url(&self) -> Option<String> {
+        let uri = self.uri();
+        (uri.scheme().is_some() && uri.authority().is_some()).then(|| uri.to_string())
     }
 
     fn headers(&self) -> &HeaderMap {

@@ -1,5 +1,5 @@
 use ::reqwest::{Body, Request, Response, Url};
-use http::{Extensions, HeaderMap, StatusCode};
+use http::{Extensions, HeaderMap, Method, StatusCode};
 
 use crate::origin::Target;
 use crate::replay::{self, Source, Spare, record};
@@ -14,6 +14,14 @@ pub(crate) struct Outgoing {
 impl replay::Request for Outgoing {
     fn target(&self) -> Option<Target<'_>> {
         self.request.target()
+    }
+
+    fn method(&self) -> &Method {
+        self.request.method()
+    }
+
+    fn url(&self) -> Option<String> {
+        replay::Request::url(&self.request)
     }
 
     fn headers(&self) -> &HeaderMap {
@@ -52,6 +60,14 @@ impl replay::Request for Outgoing {
 impl replay::Request for Request {
     fn target(&self) -> Option<Target<'_>> {
         target(self.url())
+    }
+
+    fn method(&self) -> &Method {
+        self.method()
+    }
+
+    fn url(&self) -> Option<String> {
+        Some(self.url().to_string())
     }
 
     fn headers(&self) -> &HeaderMap {

@@ -4,6 +4,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::clock::Now;
+use crate::dpop::DpopKey;
 use crate::tokens::{IdempotencyKey, InvalidTokens, RefreshToken, TokenJson, TokenSet};
 
 /// What a [`TokenStore`](super::TokenStore) keeps: the tokens, and the idempotency key of a refresh
@@ -50,8 +51,8 @@ impl StoredTokens {
     }
 
     /// One JSON object: `access_token`, `refresh_token` (unless it is in a cookie), `generation`,
-    /// `expires_at` (seconds since the epoch, if the expiry is known) and `idempotency_key` (if a
-    /// refresh has begun).
+    /// `expires_at` (seconds since the epoch, if the expiry is known), `idempotency_key` (if a refresh
+    /// has begun), and `token_type` and `dpop_key` (if the tokens are bound to a key).
     ///
     /// The bytes are secret; the memory is wiped when they are dropped.
     pub fn to_json(&self) -> Zeroizing<Vec<u8>> {
@@ -60,12 +61,16 @@ impl StoredTokens {
             .expiry(Now::read().wall)
             .and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
         let refresh_token = self.tokens.refresh_token();
+        let bound_to = self.tokens.access_token().key().map(DpopKey::secret);
         let record = Record {
             access_token: self.tokens.access_token().secret(),
             refresh_token: (!refresh_token.is_in_cookie()).then(|| refresh_token.secret()),
             generation: self.tokens.generation(),
             expires_at: expires_at.map(|since_epoch| since_epoch.as_secs()),
             idempotency_key: self.key.as_ref().map(IdempotencyKey::secret),
+            // Without the feature such a record is refused, and not taken for that of a bearer token.
+            token_type: bound_to.as_ref().map(|_| "DPoP"),
+            dpop_key: bound_to.as_ref().map(|key| key.as_str()),
         };
         // Only a map with keys that are no strings, or a failing writer, could make this an error.
         Zeroizing::new(serde_json::to_vec(&record).unwrap_or_default())
@@ -84,7 +89,8 @@ impl StoredTokens {
         let generation = parsed.generation();
         // Only a record of ours may do without a refresh token.
         let in_cookie = generation.map(|_| RefreshToken::in_cookie());
-        let mut tokens = parsed.into_tokens(in_cookie.as_ref())?;
+        let bound_to = parsed.dpop_key();
+        let mut tokens = parsed.into_tokens(in_cookie.as_ref(), bound_to.as_ref())?;
         if let Some(seconds) = expires_at {
             let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
             tokens = tokens.expires_at(at.unwrap_or(SystemTime::UNIX_EPOCH));
@@ -106,6 +112,10 @@ struct Record<'a> {
     expires_at: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     idempotency_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dpop_key: Option<&'a str>,
 }
 
 #[cfg(test)]
@@ -146,6 +156,26 @@ mod tests {
         assert!(read.tokens().refresh_token().is_in_cookie());
         assert_eq!(read.tokens().generation(), 2);
         assert!(StoredTokens::from_json(br#"{"access_token":"a"}"#).is_err());
+    }
+
+    #[cfg(feature = "dpop")]
+    #[test]
+    fn the_key_of_bound_tokens_is_kept_with_them() {
+        let key = DpopKey::generate().unwrap();
+        let record = StoredTokens::new(TokenSet::new("a", "r").bound_to(key.clone()));
+        let read = StoredTokens::from_json(&record.to_json()).unwrap();
+        let token = read.tokens().access_token();
+        assert_eq!(token.dpop_key().unwrap().thumbprint(), key.thumbprint());
+        assert_eq!(
+            (token.header().as_bytes(), token.secret()),
+            (&b"DPoP a"[..], "a")
+        );
+        assert!(
+            StoredTokens::from_json(
+                br#"{"access_token":"a","refresh_token":"r","token_type":"DPoP"}"#
+            )
+            .is_err()
+        );
     }
 
     #[test]

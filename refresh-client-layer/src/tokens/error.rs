@@ -20,6 +20,8 @@ pub enum InvalidTokensKind {
     NoRefreshToken,
     /// The `token_type` is not `Bearer`.
     NotBearer,
+    /// The `token_type` is not `DPoP`, although a key was proved.
+    NotBound,
     /// A token is empty or has characters that a header cannot carry.
     Characters,
 }
@@ -44,6 +46,9 @@ impl fmt::Display for InvalidTokens {
             InvalidTokensKind::NoAccessToken => "the token answer has no access token",
             InvalidTokensKind::NoRefreshToken => "the token answer has no refresh token",
             InvalidTokensKind::NotBearer => "the token type is not bearer",
+            InvalidTokensKind::NotBound => {
+                "the token type is not dpop, so the token is bound to no key"
+            }
             InvalidTokensKind::Characters => {
                 "a token is empty or has characters that a header cannot carry"
             }

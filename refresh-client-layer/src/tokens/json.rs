@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{
     AccessToken, Expiry, IdempotencyKey, InvalidTokens, InvalidTokensKind, RefreshToken, TokenSet,
 };
+use crate::dpop::DpopKey;
 
 /// The members of a token answer, read tolerantly.
 #[derive(Deserialize)]
@@ -26,6 +27,7 @@ pub(crate) struct TokenJson {
     expires_at: Option<Value>,
     generation: Option<Value>,
     idempotency_key: Option<Value>,
+    dpop_key: Option<Value>,
 }
 
 impl TokenJson {
@@ -47,6 +49,10 @@ impl TokenJson {
         IdempotencyKey::from_secret(self.idempotency_key.as_ref()?.as_str()?)
     }
 
+    pub(crate) fn dpop_key(&self) -> Option<DpopKey> {
+        DpopKey::from_secret(self.dpop_key.as_ref()?.as_str()?)
+    }
+
     /// Where the cookie counts, whatever else is written.
     #[cfg(feature = "http")]
     pub(crate) fn without_refresh_token(mut self) -> Self {
@@ -55,19 +61,29 @@ impl TokenJson {
         self
     }
 
-    /// The tokens; `kept` stands in for a refresh token that the server did not repeat.
+    /// The tokens; `kept` stands in for a refresh token that the server did not repeat. They must be
+    /// bound to `key` if there is one, else to none.
     pub(crate) fn into_tokens(
         self,
         kept: Option<&RefreshToken>,
+        key: Option<&DpopKey>,
     ) -> Result<TokenSet, InvalidTokens> {
         let token_type = self.token_type.or(self.token_type_camel);
-        if token_type.is_some_and(|name| !name.eq_ignore_ascii_case("bearer")) {
-            return Err(InvalidTokensKind::NotBearer.into());
+        let (wanted, otherwise) = match key {
+            None => ("bearer", InvalidTokensKind::NotBearer),
+            Some(_) => ("dpop", InvalidTokensKind::NotBound),
+        };
+        if token_type.is_some_and(|name| !name.eq_ignore_ascii_case(wanted)) {
+            return Err(otherwise.into());
         }
         let access = self
             .access_token
             .or(self.access_token_camel)
             .map(AccessToken::new)
+            .map(|token| match key {
+                None => token,
+                Some(key) => token.bound_to(key.clone()),
+            })
             .ok_or(InvalidTokensKind::NoAccessToken)?;
         let refresh = self
             .refresh_token

@@ -4,35 +4,54 @@ use bytes::Bytes;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-/// An access token, kept as the `Authorization` header it is sent in.
+use crate::dpop::DpopKey;
+
+/// An access token, kept as the `Authorization` header it is sent in, and the key that it is bound to, if
+/// it is.
 ///
 /// It cannot print itself; [`secret`](Self::secret) hands it out. The memory is wiped when the last
 /// copy is dropped.
 #[derive(Clone)]
 pub struct AccessToken {
     header: HeaderValue,
+    key: Option<DpopKey>,
 }
 
 impl AccessToken {
     pub(super) fn new(token: String) -> Self {
-        let token = Zeroizing::new(token);
-        let header = if is_token(&token) {
-            header(&token)
-        } else {
-            HeaderValue::from_static("")
-        };
-        Self { header }
+        Self {
+            header: header(BEARER, &Zeroizing::new(token)),
+            key: None,
+        }
+    }
+
+    pub(super) fn bound_to(&self, key: DpopKey) -> Self {
+        Self {
+            header: header(DPOP, self.secret()),
+            key: Some(key),
+        }
     }
 
     /// The token itself. Keep it out of logs.
     pub fn secret(&self) -> &str {
         let value = self.header.to_str().unwrap_or_default();
-        value.strip_prefix(BEARER).unwrap_or_default()
+        value.split_once(' ').map_or("", |(_scheme, token)| token)
     }
 
-    /// `Bearer <token>`, marked sensitive (RFC 6750 section 2.1).
+    /// `Bearer <token>`, or `DPoP <token>` if it is bound to a key, marked sensitive (RFC 6750 section
+    /// 2.1, RFC 9449 section 7.1).
     pub fn header(&self) -> HeaderValue {
         self.header.clone()
+    }
+
+    /// The key without which the token is of no use.
+    #[cfg(feature = "dpop")]
+    pub fn dpop_key(&self) -> Option<&DpopKey> {
+        self.key.as_ref()
+    }
+
+    pub(crate) fn key(&self) -> Option<&DpopKey> {
+        self.key.as_ref()
     }
 
     /// False for a text that no header can carry.
@@ -89,9 +108,13 @@ fn is_token(token: &str) -> bool {
     !token.is_empty() && token.bytes().all(|byte| matches!(byte, 0x21..=0x7e))
 }
 
-fn header(token: &str) -> HeaderValue {
-    let mut text = Zeroizing::new(Vec::with_capacity(BEARER.len() + token.len()));
-    text.extend_from_slice(BEARER.as_bytes());
+/// Empty if no header can carry the token.
+fn header(scheme: &str, token: &str) -> HeaderValue {
+    if !is_token(token) {
+        return HeaderValue::from_static("");
+    }
+    let mut text = Zeroizing::new(Vec::with_capacity(scheme.len() + token.len()));
+    text.extend_from_slice(scheme.as_bytes());
     text.extend_from_slice(token.as_bytes());
     HeaderValue::from_maybe_shared(Bytes::from_owner(text)).map_or(
         HeaderValue::from_static(""),
@@ -103,3 +126,4 @@ fn header(token: &str) -> HeaderValue {
 }
 
 const BEARER: &str = "Bearer ";
+const DPOP: &str = "DPoP ";

@@ -38,7 +38,7 @@ pub(super) async fn run(shared: &Shared, flight: FlightId) -> End {
         return End::Grounded;
     }
     let asked = Now::read();
-    let request = RefreshRequest::new(parent.refresh_token().clone(), key);
+    let request = RefreshRequest::new(parent.clone(), key);
     let answer = shared.refresher.refresh(request);
     match timeout(shared.settings.attempt_timeout, answer).await {
         Ok(Ok(tokens)) if !tokens.access_token().is_valid() => {
