@@ -30,14 +30,19 @@ impl SignOut {
 pub(super) fn end(shared: &Arc<Shared>) -> Leaving {
     let (leaving, had_session) = {
         let mut state = shared.state_mut();
-        let leaving = match &state.session {
-            Session::Live(live) => Leaving::With(live.tokens.refresh_token().clone()),
-            Session::Unloaded(given) => {
-                Leaving::Unknown(given.as_ref().map(|tokens| tokens.refresh_token().clone()))
+        let (leaving, unsaved) = match &state.session {
+            Session::Live(live) => {
+                let token = live.tokens.refresh_token().clone();
+                (Leaving::With(token), Unsaved::End(u64::MAX))
             }
-            Session::Empty | Session::Ended(_) => Leaving::Nobody,
+            Session::Unloaded(given) => {
+                let given = given.as_ref().map(|tokens| tokens.refresh_token().clone());
+                // Nobody may clear the store before it has been looked into.
+                (Leaving::Unknown(given), Unsaved::Nothing)
+            }
+            Session::Empty | Session::Ended(_) => (Leaving::Nobody, Unsaved::Nothing),
         };
-        let had_session = state.end(EndReason::SignedOut, Unsaved::End(u64::MAX));
+        let had_session = state.end(EndReason::SignedOut, unsaved);
         (leaving, had_session)
     };
     if had_session {
@@ -61,10 +66,7 @@ pub(super) enum Leaving {
 pub(super) async fn finish(shared: Arc<Shared>, leaving: Leaving) -> SignOut {
     let token = match leaving {
         Leaving::With(token) => Some(token),
-        Leaving::Unknown(given) => match shared.store.load().await {
-            Ok(Some(stored)) => Some(stored.tokens().refresh_token().clone()),
-            _ => given,
-        },
+        Leaving::Unknown(given) => left_in_store(&shared).await.or(given),
         Leaving::Nobody => None,
     };
     let is_cleared = shared.persist().await;
@@ -78,6 +80,21 @@ pub(super) async fn finish(shared: Arc<Shared>, leaving: Leaving) -> SignOut {
             None => false,
         },
     }
+}
+
+/// The token of a session that nobody had looked into. Whoever signs in meanwhile writes over it later.
+async fn left_in_store(shared: &Shared) -> Option<RefreshToken> {
+    let _writer = shared.writing.lock().await;
+    let stored = shared.store.load().await;
+    let mut state = shared.state_mut();
+    match (&state.session, state.unsaved) {
+        (Session::Ended(EndReason::SignedOut), _) => state.unsaved = Unsaved::End(u64::MAX),
+        (_, Unsaved::SignIn) => {}
+        // Those are another session's by now.
+        _ => return None,
+    }
+    let stored = stored.ok().flatten()?;
+    Some(stored.tokens().refresh_token().clone())
 }
 
 impl Shared {

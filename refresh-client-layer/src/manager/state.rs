@@ -43,6 +43,8 @@ pub(super) enum Session {
 pub(super) struct Live {
     pub(super) tokens: TokenSet,
     validity: Validity,
+    /// The generation it began with: whoever has carried one from then on has carried this token.
+    since: u64,
     /// The refresh that brought it: those who waited for it use it, however short-lived it is.
     flight: Option<FlightId>,
 }
@@ -111,7 +113,7 @@ impl State {
             Session::Ended(reason) => {
                 return Step::Done(Err(SessionEnded::new(*reason).into()));
             }
-            Session::Live(live) if self.generation > want.newer_than => {
+            Session::Live(live) if live.since > want.newer_than => {
                 let has_waited_for_it = live.flight.is_some() && live.flight == want.joined;
                 let is_good = !want.is_blind() && live.validity.phase(now) < Phase::Mandatory;
                 if has_waited_for_it || is_good {
@@ -236,6 +238,7 @@ impl State {
             self.session = Session::Live(Arc::new(Live {
                 tokens: live.tokens.clone().with_generation(self.generation),
                 validity: live.validity,
+                since: live.since,
                 flight: live.flight,
             }));
         }
@@ -288,6 +291,7 @@ impl State {
         let live = Live {
             validity: Validity::new(obtained, lifetime, clock::jitter()),
             tokens: tokens.pinned(obtained.wall),
+            since: generation,
             flight,
         };
         self.change(Session::Live(Arc::new(live)), generation);
