@@ -3,13 +3,16 @@
 #![cfg(all(feature = "issue", feature = "test-util"))]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+mod dpop_kit;
 mod issue_kit;
 
 use std::fmt::Write as _;
 use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use auth_layer::claims::Thumbprint;
 use auth_layer::issue::{NewSession, RefreshRequest};
+use auth_layer::proof::Dpop;
 use auth_layer::store::{CustomClaims, MemoryStore, SessionStore};
 use auth_layer::{IdempotencyKey, RefreshSecrets, RefreshToken};
 use issue_kit::*;
@@ -71,6 +74,10 @@ async fn a_full_life(store: impl SessionStore, log: &Log) -> (String, Vec<String
     );
     answers.push(server.send(out).await);
 
+    let (proofs, bound) = a_bound_life(&server).await;
+    secrets.extend(proofs);
+    answers.extend(bound);
+
     for answer in answers.iter().filter(|it| it.status == 200) {
         secrets.extend([answer.refresh_token(), answer.access_token()]);
     }
@@ -98,6 +105,33 @@ async fn a_full_life(store: impl SessionStore, log: &Log) -> (String, Vec<String
     write!(printed, "{secret:?} {:?}", RefreshToken::from(&*token)).unwrap();
     printed.push_str(&String::from_utf8_lossy(&log.0.lock().unwrap()));
     (printed, secrets)
+}
+
+/// A session that is bound to a key, its proofs and its answers: good, none, another key, used twice.
+async fn a_bound_life(server: &Server) -> (Vec<String>, Vec<Answer>) {
+    let [owner, thief] = [(); 2].map(|()| dpop_kit::Client::new());
+    let mut server = server.clone();
+    let dpop = Dpop::new().clock(server.clock.clone());
+    server.endpoints = server.endpoints.dpop(dpop);
+    let session = NewSession::new("bob").bound_to(owner.jkt().parse::<Thumbprint>().unwrap());
+    let token = sign_in(&server, session).await;
+    let proof = |client: &dpop_kit::Client| {
+        let proof = client.proof("").claim("htm", "POST");
+        proof.claim("htu", "https://auth.example/refresh").sign()
+    };
+    let (good, stolen) = (proof(&owner), proof(&thief));
+    let mut answers = Vec::new();
+    for proof in [Some(&stolen), None, Some(&good), Some(&good)] {
+        let body = json!({ "refresh_token": token }).to_string();
+        let mut request = post("/refresh", JSON, body);
+        if let Some(proof) = proof {
+            request.headers_mut().insert("dpop", header(proof));
+        }
+        answers.push(server.send(request).await);
+    }
+    let statuses: Vec<_> = answers.iter().map(|it| it.status.as_u16()).collect();
+    assert_eq!(statuses, [401, 400, 200, 400]);
+    (vec![token, good, stolen], answers)
 }
 
 /// For all threads, as SQLite has its own.

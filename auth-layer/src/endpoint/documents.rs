@@ -9,6 +9,7 @@ use super::endpoints::Shared;
 use super::route::{INTROSPECT, KEYS, REVOKE, TOKEN};
 use super::wire::{empty, json, json_text};
 use super::{EndpointBody, Response};
+use crate::proof::Dpop;
 
 impl Shared {
     /// The public keys (RFC 7517 s5).
@@ -43,6 +44,7 @@ impl Shared {
             grant_types_supported: ["refresh_token"],
             token_endpoint_auth_methods_supported: AUTH_METHODS,
             revocation_endpoint_auth_methods_supported: AUTH_METHODS,
+            dpop_signing_alg_values_supported: self.dpop.as_ref().map(Dpop::algorithm_names),
             introspection_endpoint: introspects.then(|| format!("{base}{INTROSPECT}")),
             introspection_endpoint_auth_methods_supported: introspects.then_some(SECRET_METHODS),
         })
@@ -62,6 +64,8 @@ struct Metadata<'a> {
     grant_types_supported: [&'a str; 1],
     token_endpoint_auth_methods_supported: [&'a str; 3],
     revocation_endpoint_auth_methods_supported: [&'a str; 3],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dpop_signing_alg_values_supported: Option<Vec<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     introspection_endpoint: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,6 +8,7 @@ use super::limit::{Limiter, Limits};
 use super::wire::{cookie_response, token_response};
 use super::{ClientAddress, EndpointBody};
 use crate::issue::{TokenIssuer, TokenPair};
+use crate::proof::Dpop;
 use crate::scope::Scopes;
 
 /// The endpoints of a [`TokenIssuer`], as one service that is always ready and never fails.
@@ -23,6 +24,7 @@ pub(super) struct Shared {
     pub(super) issuer: TokenIssuer,
     pub(super) clients: Clients,
     pub(super) cookies: Option<CookieMode>,
+    pub(super) dpop: Option<Dpop>,
     pub(super) limiter: Arc<Limiter>,
     pub(super) address: ClientAddress,
     pub(super) sessions_scopes: Scopes,
@@ -38,6 +40,7 @@ impl TokenEndpoints {
             issuer,
             clients: Clients::default(),
             cookies: None,
+            dpop: None,
             limiter: Arc::new(Limiter::new(Limits::new())),
             address: ClientAddress::default(),
             sessions_scopes: Scopes::default(),
@@ -121,7 +124,7 @@ impl TokenEndpoints {
         }
     }
 
-    fn shared(&mut self) -> &mut Shared {
+    pub(super) fn shared(&mut self) -> &mut Shared {
         Arc::make_mut(&mut self.0)
     }
 }
@@ -131,6 +134,7 @@ impl fmt::Debug for TokenEndpoints {
         f.debug_struct("TokenEndpoints")
             .field("issuer", &self.0.issuer)
             .field("cookies", &self.0.cookies)
+            .field("dpop", &self.0.dpop)
             .field("address", &self.0.address)
             .finish_non_exhaustive()
     }

@@ -96,6 +96,10 @@ impl Shared {
             .into_iter()
             .map(|(name, it)| (name, it.as_secs().into()));
         let members = texts.chain(times);
+        let cnf = session
+            .jkt
+            .map(|it| ("cnf", value!({ "jkt": it.to_string() })));
+        let members = members.chain(cnf);
         members.map(|(name, it)| (name.to_owned(), it)).collect()
     }
 

@@ -98,6 +98,11 @@
 //! # }
 //! ```
 //!
+//! # Clients that hold a key
+//! Where [proofs are checked](TokenEndpoints::dpop) a client on a device can bind its session to a key
+//! that never leaves it (RFC 9449 s5): then a stolen token is worth nothing. For pages of another origin
+//! allow the header `DPoP` and expose `DPoP-Nonce`.
+//!
 //! # Limits
 //! [`Limits`] are on by default. Those by address want to know the address: see [`ClientAddress`].
 
@@ -114,6 +119,7 @@ mod form;
 mod idempotency;
 mod introspect;
 mod limit;
+mod proof;
 mod read;
 mod refresh;
 mod refusal;

@@ -10,6 +10,7 @@ use super::idempotency::idempotency_key;
 use super::refusal::Refusal;
 use super::wire::{cookie_response, refresh_token, token_response};
 use crate::issue::{RefreshErrorKind, RefreshRequest, TokenPair};
+use crate::proof::ProofErrorKind;
 use crate::refresh_token::RefreshToken;
 
 impl Shared {
@@ -19,14 +20,18 @@ impl Shared {
         if key.is_none() && cookies.is_some_and(|it| !it.plain) {
             return Err(Refusal::csrf());
         }
-        self.admit(request, &token)?;
-        let refresh = RefreshRequest::new(token).idempotency_key(key);
+        let proof = self.prove(request, self.admit(request, &token)?).await?;
+        let refresh = RefreshRequest::new(token)
+            .idempotency_key(key)
+            .proved_key(proof.jkt);
         match (
             self.exchange(request, refresh, Dialect::JSON).await,
             cookies,
         ) {
-            (Ok(pair), None) => Ok(token_response(&pair)),
-            (Ok(pair), Some(cookies)) => Ok(cookie_response(&pair, cookies, self.issuer.now())),
+            (Ok(pair), None) => Ok(proof.hand_out(token_response(&pair))),
+            (Ok(pair), Some(cookies)) => {
+                Ok(proof.hand_out(cookie_response(&pair, cookies, self.issuer.now())))
+            }
             // Nothing else clears it: another tab may have brought a newer one meanwhile.
             (Err(refusal), Some(cookies)) if refusal.is_dead_token() => {
                 Err(refusal.with(SET_COOKIE, cookies.clear()))
@@ -48,13 +53,14 @@ impl Shared {
         let token = RefreshToken::from(token.ok_or(Refusal::invalid("No refresh_token"))?);
         let scopes = form.get("scope").map(str::parse).transpose();
         let scopes = scopes.map_err(|_| Refusal::INVALID_SCOPE)?;
-        self.admit(request, &token)?;
+        let proof = self.prove(request, self.admit(request, &token)?).await?;
         let refresh = RefreshRequest::new(token)
             .idempotency_key(key)
+            .proved_key(proof.jkt)
             .client_id(client_id)
             .scopes(scopes);
         let pair = self.exchange(request, refresh, Dialect::OAUTH).await?;
-        Ok(token_response(&pair))
+        Ok(proof.hand_out(token_response(&pair)))
     }
 
     /// The token of the body, else that of the cookie, and where the next one goes then.
@@ -83,7 +89,10 @@ impl Shared {
             .ip(self.address.of(&request.extensions, &request.headers))
             .user_agent(user_agent(&request.headers));
         let pair = self.issuer.refresh(refresh).await;
-        pair.map_err(|error| dialect.refusal(error.kind()))
+        pair.map_err(|error| match error.kind() {
+            RefreshErrorKind::Unproved => self.invalid_proof(ProofErrorKind::Missing),
+            kind => dialect.refusal(kind),
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Response;
 use super::wire::json;
+use crate::proof::ProofErrorKind;
 use crate::scope::Scopes;
 use crate::store::StoreError;
 
@@ -75,6 +76,15 @@ impl Refusal {
 
     pub(super) fn superseded(status: StatusCode) -> Self {
         Self::new(status, "invalid_grant", "superseded")
+    }
+
+    /// RFC 9449 s5 and s8.
+    pub(super) const fn invalid_proof(kind: ProofErrorKind) -> Self {
+        let error = match kind {
+            ProofErrorKind::NonceRequired => "use_dpop_nonce",
+            _ => "invalid_dpop_proof",
+        };
+        Self::new(StatusCode::BAD_REQUEST, error, kind.description())
     }
 
     /// A page that may not use the cookie sent it, or the header is missing that no form can send.

@@ -29,7 +29,7 @@ pub(super) fn cookie_response(pair: &TokenPair, cookies: &CookieMode, now: Times
 fn pair_response(pair: &TokenPair, refresh_token: Option<&RefreshToken>) -> Response {
     json(&PairBody {
         access_token: pair.access_token(),
-        token_type: "Bearer",
+        token_type: pair.token_type(),
         expires_in: pair.expires_in().as_secs(),
         refresh_token: refresh_token.map(RefreshToken::expose),
         scope: Some(pair.scopes().to_string()).filter(|it| !it.is_empty()),

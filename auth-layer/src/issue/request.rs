@@ -37,7 +37,8 @@ impl NewSession {
         }
     }
 
-    /// Binds the session to the key with this thumbprint (RFC 9449 s5), which the client has proved. Its tokens are of use
+    /// Binds the session to the key with this thumbprint (RFC 9449 s5), which the client has proved:
+    /// [`TokenEndpoints::proved_key`](crate::TokenEndpoints::proved_key) tells. Its tokens are of use
     /// only with a proof of that key, at each refresh and, as the claim `cnf`, at each request: see
     /// [`AuthLayer::dpop`](crate::AuthLayer::dpop). That never changes. Default: no key.
     pub fn bound_to(mut self, jkt: impl Into<Option<Thumbprint>>) -> Self {

@@ -12,6 +12,9 @@ use crate::clock::Timestamp;
 /// A proof that is good unless it was used before.
 #[derive(Debug)]
 pub(crate) struct Proved {
+    /// The key that signed it.
+    #[cfg(feature = "issue")]
+    pub(crate) jkt: Thumbprint,
     pub(crate) replay: ReplayCheck,
     /// The nonce that the client should use from now on, if it is another.
     pub(crate) nonce: Option<HeaderValue>,
@@ -43,6 +46,26 @@ impl Dpop {
         self.check_target(&claims, request, &self.origin)?;
         check_token(&claims, token)?;
         Ok(self.check_use(&claims, *jkt)?)
+    }
+
+    /// Checks the proof of a request for a token, which says itself of which key it is (RFC 9449 s5):
+    /// none if there is no proof. The service is at `base` unless something else says where.
+    #[cfg(feature = "issue")]
+    pub(crate) fn check_grant(
+        &self,
+        request: &Parts,
+        base: &str,
+    ) -> Result<Option<Proved>, ProofErrorKind> {
+        let proof = match only_proof(&request.headers) {
+            Ok(proof) => SignedProof::parse(proof)?,
+            Err(ProofErrorKind::Missing) => return Ok(None),
+            Err(kind) => return Err(kind),
+        };
+        let (algorithm, key) = proof.check_header(&self.algorithms)?;
+        let key = key.canonical()?;
+        let claims = proof.claims(&key.prepare(algorithm)?)?;
+        self.check_target(&claims, request, &self.origin.or_public(base))?;
+        self.check_use(&claims, key.thumbprint()).map(Some)
     }
 
     /// The nonce to hand out with a refusal.
@@ -77,6 +100,8 @@ impl Dpop {
             return Err(ProofErrorKind::BadIdentifier);
         }
         Ok(Proved {
+            #[cfg(feature = "issue")]
+            jkt,
             replay: self.replays.remember(ProofUse::new(jkt, jti, now, until)),
             nonce,
         })

@@ -8,7 +8,8 @@ use super::{MemoryReplays, Nonces, ProxyHeaders, ReplayStore};
 use crate::clock::{Clock, SystemClock};
 use crate::keys::Algorithm;
 
-/// How DPoP proofs are checked (RFC 9449): for [`AuthLayer::dpop`](crate::AuthLayer::dpop).
+/// How DPoP proofs are checked (RFC 9449): for [`AuthLayer::dpop`](crate::AuthLayer::dpop)
+/// and, where tokens are handed out, `TokenEndpoints::dpop`.
 ///
 /// Say under which address clients know the service, by [`public_url`](Self::public_url) if you can:
 /// a proof is for one address, and a request's own `Host` is whatever its sender wrote.
@@ -148,8 +149,11 @@ impl Dpop {
 
     /// `algs` of the challenge (RFC 9449 s5.1).
     pub(crate) fn algs(&self) -> String {
-        let names: Vec<_> = self.algorithms.iter().map(|it| it.name()).collect();
-        names.join(" ")
+        self.algorithm_names().join(" ")
+    }
+
+    pub(crate) fn algorithm_names(&self) -> Vec<&'static str> {
+        self.algorithms.iter().map(|it| it.name()).collect()
     }
 }
 

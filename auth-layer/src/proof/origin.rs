@@ -17,6 +17,15 @@ pub(super) enum Origin {
 }
 
 impl Origin {
+    /// `base` instead of what a request's sender wrote, unless it was said that this counts.
+    #[cfg(feature = "issue")]
+    pub(super) fn or_public(&self, base: &str) -> Self {
+        match (self, TargetUri::parse(base)) {
+            (Self::Request(Scheme::Https), Some(base)) => Self::Public(base),
+            _ => self.clone(),
+        }
+    }
+
     /// The address that the client sent the request to; none if it cannot be known.
     pub(super) fn target(&self, request: &Parts) -> Option<TargetUri> {
         let path = match request.uri.path() {
