@@ -32,6 +32,7 @@ const SERVER_HALVES: (&[&str], &[&str]) = (
 const CLIENT: &[&str] = &[
     "clock",
     "dpop",
+    "metrics",
     "tokens",
     "origin",
     "challenge",
@@ -49,6 +50,7 @@ const CLIENT: &[&str] = &[
     "grpc",
     "reqwest",
     "reqwest_middleware",
+    "test_util",
 ];
 
 #[test]

@@ -5,7 +5,8 @@
 use std::time::{Duration, SystemTime};
 
 use rand::RngExt as _;
-use tokio::time::Instant;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout};
 
 /// One moment on both clocks.
 ///
@@ -31,6 +32,15 @@ impl Now {
             monotonic: self.monotonic + later,
             wall: self.wall + later,
         }
+    }
+}
+
+/// What comes of `work`, `None` if it takes longer than `limit`. Where there is no runtime, there is no
+/// limit.
+pub(crate) async fn within<F: Future>(limit: Duration, work: F) -> Option<F::Output> {
+    match Handle::try_current() {
+        Ok(_) => timeout(limit, work).await.ok(),
+        Err(_) => Some(work.await),
     }
 }
 

@@ -133,7 +133,8 @@ impl Announcer {
     pub(crate) fn announce(&self, event: Event) {
         match event {
             Event::Refreshed { generation } => tracing::debug!(generation, "tokens refreshed"),
-            Event::RefreshFailed { transient } => tracing::warn!(transient, "refresh failed"),
+            // Told by the refresh itself, which knows more.
+            Event::RefreshFailed { .. } => {}
             Event::SessionEnded { reason } => tracing::info!(?reason, "session ended"),
             Event::StoreFailed => tracing::error!("the token store failed"),
         }

@@ -50,6 +50,7 @@
 //! | refresh over HTTP, or in my own way | [`HttpRefresher`], [`Refresher`] |
 //! | keep the session when the program ends | [`FileStore`], [`TokenStore`] |
 //! | have tokens that are of no use to a thief | [`dpop`] |
+//! | test my own stack, expiry and theft included | [`test_util`] |
 //! | retry a body type of mine | [`replay::Replay`] |
 //! | bound what is kept of a streamed body, or send it once | [`replay::ReplayCap`], [`replay::NoReplay`] |
 //!
@@ -63,6 +64,8 @@
 //! | `reqwest` | [`AuthClient`] and the layer over `reqwest::Client`; includes `http` |
 //! | `reqwest-middleware` | the layer as a middleware: see [`reqwest_middleware`]; includes `reqwest` |
 //! | `tonic` | the layer over a `tonic` channel: see [`grpc`] |
+//! | `metrics` | counters of refreshes and retries, a gauge of waiters, a histogram of refresh times |
+//! | `test-util` | a token server and API for tests of your own: see [`test_util`] |
 //! | `full` | all of them |
 //!
 //! None is on by default. Refreshes run in tasks on a Tokio runtime with time enabled.
@@ -74,6 +77,7 @@
         feature = "http",
         feature = "reqwest",
         feature = "reqwest-middleware",
+        feature = "test-util",
         feature = "tonic"
     )),
     expect(
@@ -97,6 +101,7 @@ pub mod grpc;
 mod layer;
 mod manager;
 mod managers;
+mod metrics;
 mod origin;
 mod outcome;
 mod refresh;
@@ -110,6 +115,9 @@ pub mod reqwest_middleware;
 mod schedule;
 mod service;
 mod store;
+#[cfg(feature = "test-util")]
+#[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
+pub mod test_util;
 mod tokens;
 
 pub use crate::event::{EndReason, Event, Events};

@@ -30,7 +30,7 @@ use self::want::{Opening, Want};
 use crate::clock::Now;
 use crate::event::{EndReason, Events};
 use crate::origin::Origins;
-use crate::refresh::Refresher;
+use crate::refresh::{Refresher, SessionId};
 use crate::tokens::{AccessToken, TokenSet};
 
 /// One session: holds its tokens, refreshes them when they are needed, once, and tells everybody.
@@ -161,10 +161,16 @@ impl TokenManager {
         &self.shared.settings.origins
     }
 
+    /// Tells it from all others that live.
+    pub(crate) fn id(&self) -> SessionId {
+        self.shared.id()
+    }
+
     /// True if nobody else has this manager, no refresh runs, and the store knows all that this one
     /// knows.
     pub(crate) fn is_spare(&self) -> bool {
-        Arc::strong_count(&self.shared) == 1 && self.is_saved()
+        let has_key = self.shared.state().has_unsaved_key;
+        Arc::strong_count(&self.shared) == 1 && self.is_saved() && !has_key
     }
 
     pub(crate) fn is_saved(&self) -> bool {

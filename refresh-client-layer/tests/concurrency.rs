@@ -16,6 +16,8 @@ use refresh_client_layer::{
     Event, Outcome, RefreshError, RefreshErrorKind, RefreshLayer, RefreshRequest, RefreshService,
     RefreshUnavailable, TokenManager, TokenSet, UnavailableKind,
 };
+#[cfg(feature = "http")]
+use refresh_client_layer::{HttpRefresher, future::ResponseFuture};
 use support::{Answer, ORIGIN, URL, World, drain, get, send, settle};
 use tokio::sync::Barrier;
 use tower::{Layer, ServiceExt as _};
@@ -291,6 +293,41 @@ async fn a_refresher_that_uses_its_own_layered_client_fails_at_once() {
     let cause = refresh.source().unwrap();
     let cause = cause.downcast_ref::<RefreshUnavailable>().unwrap();
     assert_eq!(cause.kind(), UnavailableKind::Reentrant);
+}
+
+/// Law C7: the request comes back from another task.
+#[cfg(feature = "http")]
+#[tokio::test(start_paused = true)]
+async fn a_refresher_that_comes_back_through_a_buffer_fails_at_once() {
+    use tower::buffer::Buffer;
+    type Request = http::Request<support::Body>;
+    type Buffered = Buffer<Request, ResponseFuture<World, Request>>;
+    let layered: Arc<OnceLock<Buffered>> = Arc::default();
+    let inside = layered.clone();
+    let through_the_layer = tower::service_fn(move |request: Request| {
+        let buffered = inside.get().unwrap().clone();
+        buffered.oneshot(request)
+    });
+    let refresher = HttpRefresher::json("https://api.example/refresh", through_the_layer);
+    let session = TokenManager::builder(refresher)
+        .tokens(TokenSet::new("access-1", "refresh-1"))
+        .build()
+        .unwrap();
+    let world = World::new();
+    world.accept(None);
+    let buffered = Buffer::new(world.layered(&session), 8);
+    assert!(layered.set(buffered).is_ok());
+
+    let start = tokio::time::Instant::now();
+    let error = send(&world.layered(&session)).await.unwrap_err();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    let causes = std::iter::successors(Some(&*error as &dyn std::error::Error), |it| it.source());
+    let causes = causes.filter_map(|it| it.downcast_ref::<RefreshUnavailable>());
+    assert_eq!(
+        causes.last().unwrap().kind(),
+        UnavailableKind::Reentrant,
+        "{error:?}"
+    );
 }
 
 /// Law C13.

@@ -9,7 +9,9 @@ use std::thread::Thread;
 
 use futures_util::FutureExt as _;
 use http::StatusCode;
-use refresh_client_layer::{RefreshUnavailable, UnavailableKind};
+use refresh_client_layer::{
+    MemoryStore, RefreshUnavailable, TokenManagers, TokenSet, TokenStore as _, UnavailableKind,
+};
 use support::{URL, World, get, send, settle};
 use tower::Service as _;
 
@@ -63,6 +65,40 @@ fn without_a_runtime_a_refresh_is_an_error_and_no_panic() {
         UnavailableKind::NoRuntime
     );
     assert_eq!(world.calls(), 0);
+}
+
+#[test]
+fn nothing_panics_without_a_runtime() {
+    let world = World::new();
+    let store = MemoryStore::new();
+    let session = world.builder().store(store.clone()).build().unwrap();
+    let mut events = session.events();
+    block_on(async {
+        session.access_token().await.unwrap_err();
+        session.sign_in(TokenSet::new("access-5", "refresh-5"));
+        assert_eq!(session.access_token().await.unwrap().secret(), "access-5");
+        session.force_refresh().await.unwrap_err();
+        assert!(session.flush().await);
+        assert!(store.load().await.unwrap().is_some());
+        session.sign_out().await;
+        session.access_token().await.unwrap_err();
+        assert!(session.flush().await);
+        assert!(store.load().await.unwrap().is_none());
+        assert!(events.recv().await.is_some());
+    });
+    let managers = TokenManagers::builder(move |_: u8| {
+        let session = world.builder().store(store.clone());
+        async { Ok(Some(session)) }
+    })
+    .build();
+    block_on(async {
+        let tokens = TokenSet::new("access-6", "refresh-6");
+        managers.sign_in(&1, tokens).await.unwrap();
+        let session = managers.get(&1).await.unwrap().unwrap();
+        assert_eq!(session.access_token().await.unwrap().secret(), "access-6");
+        managers.sign_out(&1).await.unwrap();
+        assert!(managers.flush().await);
+    });
 }
 
 #[test]

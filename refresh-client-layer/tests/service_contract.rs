@@ -1,5 +1,5 @@
 //! The layer calls the service that was readied, and holds nothing while it waits.
-#![cfg(feature = "http")]
+#![cfg(all(feature = "http", feature = "test-util"))]
 #![expect(
     clippy::unwrap_used,
     reason = "a test that cannot be set up has failed"
@@ -15,6 +15,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
+use refresh_client_layer::test_util::TokenServer;
 use refresh_client_layer::{HttpRefresher, RefreshLayer, TokenManager, TokenSet};
 use support::{Body, BoxError, URL, World, get, send};
 use tower::buffer::Buffer;
@@ -53,84 +54,62 @@ impl Service<Request<Body>> for Strict {
     }
 }
 
-/// The API and the token endpoint of one origin behind one client.
-fn site() -> impl Service<
-    Request<Body>,
-    Response = Response<Body>,
-    Error = Infallible,
-    Future = impl Future<Output = Result<Response<Body>, Infallible>> + Send,
-> + Clone
-+ Send
-+ Sync
-+ 'static {
-    tower::service_fn(|request: Request<Body>| async move {
-        // Lets others run, as a network does.
-        tokio::task::yield_now().await;
-        let is_fresh = request
-            .headers()
-            .get("authorization")
-            .is_some_and(|value| value == "Bearer access-2");
-        let mut response = Response::new(Body::default());
-        if request.uri().path() == "/refresh" {
-            let json = r#"{"access_token":"access-2","refresh_token":"refresh-2"}"#;
-            *response.body_mut() = Body::from(json);
-        } else if !is_fresh {
-            *response.status_mut() = StatusCode::UNAUTHORIZED;
-        }
-        Ok(response)
-    })
+/// The API and the token endpoint of one origin behind one client, which takes its time as a network
+/// does.
+fn site() -> TokenServer {
+    let server = TokenServer::new();
+    server.delay_requests(Duration::from_millis(1));
+    server.delay_refreshes(Duration::from_millis(1));
+    server
 }
 
-async fn all_get_through<S>(client: S, tokens: TokenSet)
+async fn all_get_through<S>(server: &TokenServer, client: S)
 where
     S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + Sync + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send,
 {
     let refresher = HttpRefresher::json("https://api.example/refresh", client.clone());
-    let session = TokenManager::builder(refresher)
-        .tokens(tokens)
-        .build()
-        .unwrap();
-    let api = RefreshLayer::new(session).layer(client);
-    let requests = join_all((0..50).map(|_| send(&api)));
-    let responses = tokio::time::timeout(Duration::from_secs(20), requests).await;
-    for response in responses.expect("no deadlock") {
-        assert_eq!(response.unwrap().status(), StatusCode::OK);
+    let (refused, expired) = (server.sign_in(), server.sign_in());
+    for tokens in [refused, expired.expires_in(Duration::ZERO)] {
+        let session = TokenManager::builder(refresher.clone())
+            .tokens(tokens)
+            .build()
+            .unwrap();
+        let api = RefreshLayer::new(session).layer(client.clone());
+        server.expire_access_tokens();
+        let requests = join_all((0..50).map(|_| send(&api)));
+        let responses = tokio::time::timeout(Duration::from_secs(20), requests).await;
+        for response in responses.expect("no deadlock") {
+            assert_eq!(response.unwrap().status(), StatusCode::OK);
+        }
     }
 }
 
-fn refused() -> TokenSet {
-    TokenSet::new("access-1", "refresh-1")
-}
-
 fn expired() -> TokenSet {
-    refused().expires_in(Duration::ZERO)
+    TokenSet::new("access-1", "refresh-1").expires_in(Duration::ZERO)
 }
 
 /// Law C14: the refresher uses the same limited client.
 #[tokio::test(start_paused = true)]
 async fn a_concurrency_limit_of_one_does_not_deadlock() {
-    for tokens in [refused(), expired()] {
-        all_get_through(ConcurrencyLimit::new(site(), 1), tokens).await;
-    }
+    let server = site();
+    all_get_through(&server, ConcurrencyLimit::new(server.clone(), 1)).await;
 }
 
 /// Law C14.
 #[tokio::test(start_paused = true)]
 async fn a_buffer_of_one_does_not_deadlock() {
-    for tokens in [refused(), expired()] {
-        all_get_through(Buffer::new(site(), 1), tokens).await;
-    }
+    let server = site();
+    all_get_through(&server, Buffer::new(server.clone(), 1)).await;
 }
 
 /// Law C14.
 #[tokio::test(start_paused = true)]
 async fn a_buffer_of_one_over_a_concurrency_limit_of_one_does_not_deadlock() {
-    for tokens in [refused(), expired()] {
-        let limited = ConcurrencyLimit::new(site(), 1);
-        all_get_through(Buffer::new(limited, 1), tokens).await;
-    }
+    let server = site();
+    let limited = ConcurrencyLimit::new(server.clone(), 1);
+    all_get_through(&server, Buffer::new(limited, 1)).await;
 }
 
 /// Law C14.

@@ -1,14 +1,17 @@
 use std::error::Error;
 
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 
 use super::possession::Possession;
 use crate::challenge::Predicate;
 use crate::event::EndReason;
 use crate::manager::{
-    Lease, Pending, SessionEnded, TokenError, TokenManager, UnavailableKind, Verdict,
+    Lease, Pending, RefreshUnavailable, SessionEnded, TokenError, TokenManager, UnavailableKind,
+    Verdict,
 };
+use crate::metrics;
 use crate::outcome::{NotRetried, Outcome};
+use crate::refresh::Refreshing;
 use crate::replay::{Obstacle, Request, Response, Source};
 
 /// What the layer knows of one request, whatever its type.
@@ -17,6 +20,8 @@ pub(crate) struct Call {
     manager: Option<TokenManager>,
     wants_retry: Predicate,
     is_ours: bool,
+    /// It is the very refresh that this call would wait for.
+    is_refresh: bool,
     requires_session: bool,
     /// How much of a streamed body may be kept; `None` if nothing is to be sent twice.
     cap: Option<usize>,
@@ -29,6 +34,8 @@ pub(crate) struct Call {
     possession: Option<Possession>,
     has_renewed: bool,
     has_repeated: bool,
+    /// What the first response had said, in a word.
+    reason: &'static str,
 }
 
 /// What an attempt was refused for.
@@ -46,6 +53,7 @@ impl Call {
             manager: None,
             wants_retry,
             is_ours: false,
+            is_refresh: false,
             requires_session: false,
             cap,
             #[cfg(feature = "tonic")]
@@ -55,6 +63,7 @@ impl Call {
             possession: None,
             has_renewed: false,
             has_repeated: false,
+            reason: "",
         }
     }
 
@@ -93,11 +102,19 @@ impl Call {
         self.is_ours = manager.as_ref().is_none_or(|manager| {
             request.goes_where_the_channel_goes() || manager.origins().allow(request.target())
         });
+        let refreshing = request.extensions().and_then(|given| given.get());
+        self.is_refresh = refreshing.is_some_and(|Refreshing(id)| {
+            manager.as_ref().is_some_and(|manager| manager.id() == *id)
+        });
         self.manager = manager;
     }
 
     pub(super) fn lease(&self) -> Pending {
         match &self.manager {
+            Some(_) if self.is_ours && self.is_refresh => {
+                let error = RefreshUnavailable::new(UnavailableKind::Reentrant);
+                Pending::Ready(Err(error.into()))
+            }
             Some(manager) if self.is_ours => manager.lease(),
             _ => Pending::Ready(Ok(None)),
         }
@@ -137,6 +154,9 @@ impl Call {
         self.outcome.sent();
         self.carried = carried;
         self.possession = possession;
+        if self.outcome.is_retry() {
+            metrics::retry(self.reason);
+        }
     }
 
     pub(super) fn waited(&mut self) {
@@ -167,6 +187,7 @@ impl Call {
                     Need::Token => self.has_renewed = true,
                     Need::Nonce => self.has_repeated = true,
                 }
+                self.reason = reason(need, status, [Some(response.headers()), trailers]);
                 Err((response, need))
             }
             Some(why) => {
@@ -234,6 +255,19 @@ impl Call {
     fn deliver<T: Response>(&self, mut response: T) -> T {
         response.extensions_mut().insert(self.outcome);
         response
+    }
+}
+
+fn reason(need: Need, status: StatusCode, headers: [Option<&HeaderMap>; 2]) -> &'static str {
+    let has_grpc_status = |headers: &HeaderMap| headers.contains_key("grpc-status");
+    if need == Need::Nonce {
+        "nonce"
+    } else if status == StatusCode::UNAUTHORIZED {
+        "unauthorized"
+    } else if headers.into_iter().flatten().any(has_grpc_status) {
+        "grpc_status"
+    } else {
+        "rule"
     }
 }
 

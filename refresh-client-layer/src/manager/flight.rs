@@ -16,6 +16,8 @@ use super::state::{Session, Unsaved};
 use super::want::FlightId;
 use crate::clock::Now;
 use crate::event::{EndReason, Event};
+use crate::metrics::Stopwatch;
+use crate::refresh::SessionId;
 use crate::tokens::TokenSet;
 
 /// Starts the refresh. It runs to its end, whoever waits for it.
@@ -24,6 +26,7 @@ pub(super) fn launch(shared: &Arc<Shared>, flight: FlightId, runtime: &Handle) {
         shared: shared.clone(),
         flight,
         has_landed: false,
+        watch: Stopwatch::start(Now::read()),
     };
     let span = tracing::debug_span!("refresh", flight);
     drop(runtime.spawn(fly(landing).instrument(span)));
@@ -31,19 +34,20 @@ pub(super) fn launch(shared: &Arc<Shared>, flight: FlightId, runtime: &Handle) {
 
 /// True while the refresher of this manager runs in this task.
 pub(super) fn is_inside(shared: &Arc<Shared>) -> bool {
-    let id = Arc::as_ptr(shared).addr();
-    INSIDE.try_with(|inside| *inside == id).unwrap_or(false)
+    INSIDE
+        .try_with(|inside| *inside == shared.id())
+        .unwrap_or(false)
 }
 
 tokio::task_local! {
-    static INSIDE: usize;
+    static INSIDE: SessionId;
 }
 
 async fn fly(mut landing: Landing) {
     let shared = landing.shared.clone();
     let attempt = AssertUnwindSafe(attempt::run(&shared, landing.flight)).catch_unwind();
     let end = INSIDE
-        .scope(Arc::as_ptr(&shared).addr(), attempt)
+        .scope(shared.id(), attempt)
         .await
         .unwrap_or_else(|_panic| End::failed(UnavailableKind::Panicked));
     if let Some(orphan) = landing.land(end) {
@@ -79,6 +83,34 @@ impl End {
     fn failed(kind: UnavailableKind) -> Self {
         Self::Failed(RefreshUnavailable::new(kind), None)
     }
+
+    /// For the log, which learns nothing that a server said.
+    fn failure(&self) -> Option<UnavailableKind> {
+        match self {
+            Self::Failed(error, _) => Some(error.kind()),
+            _ => None,
+        }
+    }
+
+    /// For the metrics.
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::Renewed { .. } => "refreshed",
+            Self::Found(_) | Self::Begun(_) => "adopted",
+            Self::Over(EndReason::Refused, _) => "refused",
+            Self::Over(..) | Self::Nobody => "signed_out",
+            Self::Failed(..) => "failed",
+            Self::Grounded => "discarded",
+        }
+    }
+}
+
+/// What came of the end of a flight.
+struct Applied {
+    events: [Option<Event>; 2],
+    /// Tokens that nobody may have.
+    orphan: Option<TokenSet>,
+    outcome: Option<&'static str>,
 }
 
 /// Sees to it that a flight lands, also when its runtime goes away.
@@ -86,12 +118,26 @@ struct Landing {
     shared: Arc<Shared>,
     flight: FlightId,
     has_landed: bool,
+    watch: Stopwatch,
 }
 
 impl Landing {
     /// Publishes the end. Tokens that come too late are handed back if nobody may have them.
     fn land(&mut self, end: End) -> Option<TokenSet> {
-        let (events, orphan) = self.apply(end);
+        let failure = end.failure();
+        let Applied {
+            events,
+            orphan,
+            outcome,
+        } = self.apply(end);
+        if let Some(outcome) = outcome {
+            self.watch.stop(outcome, Now::read());
+        }
+        match (events[0], failure) {
+            (Some(_), Some(kind)) => tracing::warn!(?kind, "refresh failed"),
+            (Some(_), None) => tracing::warn!("refresh refused"),
+            (None, _) => {}
+        }
         // First the events: who is woken by the change may count them. The waiters are woken by
         // the drop, even if a callback panics.
         for event in events.into_iter().flatten() {
@@ -102,15 +148,22 @@ impl Landing {
         orphan
     }
 
-    fn apply(&self, end: End) -> ([Option<Event>; 2], Option<TokenSet>) {
+    fn apply(&self, end: End) -> Applied {
         let mut state = self.shared.state_mut();
         if !state.is_current(self.flight) {
             let is_signed_out = matches!(state.session, Session::Ended(EndReason::SignedOut));
-            return match end {
-                End::Renewed { tokens, .. } if is_signed_out => ([None, None], Some(tokens)),
-                _ => ([None, None], None),
+            return Applied {
+                events: [None, None],
+                orphan: match end {
+                    End::Renewed { tokens, .. } if is_signed_out => Some(tokens),
+                    _ => None,
+                },
+                outcome: Some("discarded"),
             };
         }
+        // To look into the store for the first time is no refresh.
+        let is_unloaded = matches!(state.session, Session::Unloaded(_));
+        let outcome = (!is_unloaded).then(|| end.outcome());
         let mut failed = None;
         let mut news = None;
         match end {
@@ -140,7 +193,11 @@ impl Landing {
             }
             End::Grounded => state.abandon(self.flight),
         }
-        ([failed, news], None)
+        Applied {
+            events: [failed, news],
+            orphan: None,
+            outcome,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::want::{Step, Verdict, Want};
 use crate::clock::Now;
 use crate::event::Announcer;
 use crate::origin::Origins;
-use crate::refresh::AnyRefresher;
+use crate::refresh::{AnyRefresher, SessionId};
 use crate::store::AnyStore;
 
 /// What the clones of a manager have in common.
@@ -93,6 +93,10 @@ impl Shared {
                 None
             }
         }
+    }
+
+    pub(super) fn id(self: &Arc<Self>) -> SessionId {
+        SessionId(Arc::as_ptr(self).addr())
     }
 
     /// Where tasks of ours run.

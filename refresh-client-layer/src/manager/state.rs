@@ -27,6 +27,8 @@ pub(super) struct State {
     budget: Budget,
     /// The key of a refresh of this generation that has had no definite answer.
     pub(super) key: Option<IdempotencyKey>,
+    /// The store would not take it.
+    pub(super) has_unsaved_key: bool,
     pub(super) unsaved: Unsaved,
 }
 
@@ -79,6 +81,7 @@ impl State {
             failure: None,
             budget: Budget::default(),
             key: None,
+            has_unsaved_key: false,
             unsaved: Unsaved::Nothing,
         }
     }
@@ -303,6 +306,7 @@ impl State {
         self.flight = None;
         self.failure = None;
         self.key = None;
+        self.has_unsaved_key = false;
         self.unsaved = Unsaved::Nothing;
     }
 }

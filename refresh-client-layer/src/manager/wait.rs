@@ -11,6 +11,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::error::{RefreshUnavailable, UnavailableKind};
 use super::shared::Shared;
 use super::want::{Verdict, Want};
+use crate::metrics::Waiter;
 
 /// A verdict, now or later.
 pub(crate) enum Pending {
@@ -29,6 +30,7 @@ impl Pending {
                 want,
                 changed,
                 deadline: deadline(shared),
+                waiter: Waiter::begin(),
             }),
         }
     }
@@ -50,6 +52,7 @@ pin_project! {
         changed: OwnedNotified,
         #[pin]
         deadline: Option<Sleep>,
+        waiter: Waiter,
     }
 }
 

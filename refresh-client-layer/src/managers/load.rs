@@ -63,7 +63,7 @@ where
         let found = self.shelves.look(key, now, |slot| slot.read(now)).flatten();
         match found.map_or_else(|| self.begin(key, now), Ok) {
             Ok(Found::Now(loaded)) => Ok(loaded),
-            Ok(Found::Later(load)) => Err(Box::pin(within(self.load_timeout, load))),
+            Ok(Found::Later(load)) => Err(Box::pin(patiently(self.load_timeout, load))),
             Err(Full) => Ok(Err(RefreshUnavailable::new(
                 UnavailableKind::TooManySessions,
             )
@@ -188,14 +188,10 @@ impl<K: Send + 'static, L: SessionLoader<K>> Erased<K> for L {
 type Work<'a> =
     Pin<Box<dyn Future<Output = Result<Option<TokenManagerBuilder>, LoadError>> + Send + 'a>>;
 
-/// By the clock of whoever waits, if it has one.
-async fn within(timeout: Duration, load: Load) -> Loaded {
-    if Handle::try_current().is_err() {
-        return load.await;
-    }
-    tokio::time::timeout(timeout, load)
-        .await
-        .unwrap_or_else(|_elapsed| Err(RefreshUnavailable::new(UnavailableKind::TimedOut).into()))
+/// By the clock of whoever waits: that of the first may go away.
+async fn patiently(timeout: Duration, load: Load) -> Loaded {
+    let late = || Err(RefreshUnavailable::new(UnavailableKind::TimedOut).into());
+    clock::within(timeout, load).await.unwrap_or_else(late)
 }
 
 fn unloadable(error: LoadError) -> TokenError {

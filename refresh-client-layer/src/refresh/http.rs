@@ -193,7 +193,8 @@ impl<S, B> HttpRefresher<S, B> {
         ResBody: Body,
         ResBody::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let post = self.endpoint.refresh(request)?;
+        let mut post = self.endpoint.refresh(request)?;
+        request.mark(post.extensions_mut());
         let url = post.uri().to_string();
         let answer = self.send(post).await?;
         if let Some(key) = request.bound_to() {

@@ -12,6 +12,8 @@ mod wire;
 use std::fmt;
 use std::future::{Future, ready};
 
+use ::http::Extensions;
+
 #[cfg(any(feature = "dpop", feature = "http"))]
 use crate::dpop::DpopKey;
 use crate::origin::{InvalidOrigin, Origin};
@@ -41,7 +43,9 @@ pub use self::http::HttpRefresher;
 ///
 /// The manager calls it for one refresh at a time, in a task of its own, bounds its time and
 /// survives its panics. It must not send through a client that is layered with its own manager:
-/// such a call fails at once.
+/// such a call fails at once. If it hands its request to another task, such as that of a
+/// `tower::buffer`, it should [mark](RefreshRequest::mark) the request, or the call fails by its
+/// time-out only.
 pub trait Refresher: Send + Sync + 'static {
     /// Asks for new tokens.
     ///
@@ -90,13 +94,25 @@ where
 
 /// What a [`Refresher`] is given. It cannot print its secrets.
 pub struct RefreshRequest {
+    session: SessionId,
     tokens: TokenSet,
     key: Option<IdempotencyKey>,
 }
 
 impl RefreshRequest {
-    pub(crate) fn new(tokens: TokenSet, key: Option<IdempotencyKey>) -> Self {
-        Self { tokens, key }
+    pub(crate) fn new(session: SessionId, tokens: TokenSet, key: Option<IdempotencyKey>) -> Self {
+        Self {
+            session,
+            tokens,
+            key,
+        }
+    }
+
+    /// Marks the request that this refresh sends, by its extensions. Should it come to a client that
+    /// is layered with the manager that waits for it, it fails at once, whatever task it comes from.
+    /// [`HttpRefresher`](crate::HttpRefresher) does so.
+    pub fn mark(&self, extensions: &mut Extensions) {
+        extensions.insert(Refreshing(self.session));
     }
 
     /// The refresh token to exchange.
@@ -129,3 +145,11 @@ impl fmt::Debug for RefreshRequest {
         f.debug_struct("RefreshRequest").finish_non_exhaustive()
     }
 }
+
+/// Whose refresh a request is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refreshing(pub(crate) SessionId);
+
+/// Tells a session from all others that live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SessionId(pub(crate) usize);

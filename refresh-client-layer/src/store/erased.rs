@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{StoreError, StoreLock, StoredTokens, TokenStore};
+use crate::clock;
 use crate::tokens::{IdempotencyKey, TokenSet};
 
 /// Any [`TokenStore`], with bounded patience.
@@ -61,9 +62,9 @@ impl fmt::Display for StoreFault {
 impl std::error::Error for StoreFault {}
 
 async fn bounded<T>(work: Boxed<'_, T>) -> Result<T, StoreFault> {
-    match tokio::time::timeout(PATIENCE, work).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(_)) | Err(_) => Err(StoreFault(())),
+    match clock::within(PATIENCE, work).await {
+        Some(Ok(value)) => Ok(value),
+        Some(Err(_)) | None => Err(StoreFault(())),
     }
 }
 

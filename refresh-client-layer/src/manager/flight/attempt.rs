@@ -1,4 +1,5 @@
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use tokio::time::timeout;
 
@@ -14,7 +15,7 @@ use crate::store::StoreLock;
 use crate::tokens::{IdempotencyKey, TokenSet};
 
 /// Finds new tokens: in the store if another process was faster, else at the server.
-pub(super) async fn run(shared: &Shared, flight: FlightId) -> End {
+pub(super) async fn run(shared: &Arc<Shared>, flight: FlightId) -> End {
     let is_unloaded = matches!(shared.state().session, Session::Unloaded(_));
     if is_unloaded {
         return load(shared).await;
@@ -38,7 +39,7 @@ pub(super) async fn run(shared: &Shared, flight: FlightId) -> End {
         return End::Grounded;
     }
     let asked = Now::read();
-    let request = RefreshRequest::new(parent.clone(), key);
+    let request = RefreshRequest::new(shared.id(), parent.clone(), key);
     let answer = shared.refresher.refresh(request);
     match timeout(shared.settings.attempt_timeout, answer).await {
         Ok(Ok(tokens)) if !tokens.access_token().is_valid() => {
@@ -96,6 +97,7 @@ async fn begin(shared: &Shared, parent: &TokenSet) -> ControlFlow<End, Option<Id
         Some(key) => shared.store.begin(generation, key.clone()).await,
         None => shared.store.load().await,
     };
+    shared.state_mut().has_unsaved_key = own.is_some() && stored.is_err();
     match stored {
         Ok(Some(stored)) if stored.is_newer_than(generation) => {
             ControlFlow::Break(End::Found(stored.tokens().clone()))
