@@ -179,3 +179,16 @@ async fn a_client_revokes_its_own_tokens_only() {
         "a session of no client serves all"
     );
 }
+
+#[tokio::test]
+async fn a_bound_access_token_is_revoked_without_a_proof() {
+    let server = Server::new(MemoryStore::new());
+    let jkt = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
+        .parse()
+        .unwrap();
+    let bound = NewSession::new("alice").bound_to(jkt);
+    let pair = server.issuer.start(bound).await.unwrap();
+    let body = format!("token={}", pair.access_token());
+    assert_eq!(server.send(post("/revoke", FORM, body)).await.status, 200);
+    assert!(server.issuer.list("alice").await.unwrap().is_empty());
+}

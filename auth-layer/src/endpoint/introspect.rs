@@ -104,7 +104,7 @@ impl Shared {
     }
 
     /// Whether the sender of a bound token is its owner is for the asker to check (RFC 9449 s6.2).
-    fn introspector(&self) -> Result<Verifier<Map<String, Value>>, Refusal> {
+    pub(super) fn introspector(&self) -> Result<Verifier<Map<String, Value>>, Refusal> {
         let builder = self.issuer.verifier_builder().claims();
         let verifier = builder.accept_sender_constrained().build();
         verifier.map_err(|_| Refusal::unavailable())

@@ -52,7 +52,7 @@ impl Shared {
         if let Ok(presented) = self.issuer.open(&RefreshToken::from(token)) {
             return Some(presented.session());
         }
-        let claims = self.issuer.verifier().verify(token).await.ok()?;
+        let claims = self.introspector().ok()?.verify(token).await.ok()?;
         claims.session_id()?.parse().ok()
     }
 }
