@@ -5,6 +5,7 @@
 mod issue_kit;
 
 use auth_layer::TokenEndpoints;
+use auth_layer::claims::Thumbprint;
 use auth_layer::issue::NewSession;
 use auth_layer::store::MemoryStore;
 use issue_kit::*;
@@ -183,9 +184,8 @@ async fn a_client_revokes_its_own_tokens_only() {
 #[tokio::test]
 async fn a_bound_access_token_is_revoked_without_a_proof() {
     let server = Server::new(MemoryStore::new());
-    let jkt = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
-        .parse()
-        .unwrap();
+    let jkt = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+    let jkt: Thumbprint = jkt.parse().unwrap();
     let bound = NewSession::new("alice").bound_to(jkt);
     let pair = server.issuer.start(bound).await.unwrap();
     let body = format!("token={}", pair.access_token());

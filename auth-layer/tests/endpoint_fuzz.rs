@@ -94,7 +94,7 @@ fn whatever_is_sent_the_answer_is_a_refusal() {
     let headers = proptest::collection::vec((name, value), 0..5);
     let method = prop_oneof![5 => Just("POST"), 1 => Just("GET"), 1 => Just("DELETE"), 1 => Just("PROPFIND")];
     let config = ProptestConfig {
-        cases: 2_000,
+        cases: 1_000,
         failure_persistence: None,
         ..ProptestConfig::default()
     };
@@ -110,6 +110,62 @@ fn whatever_is_sent_the_answer_is_a_refusal() {
         let answer = runtime.block_on(server.endpoints.clone().oneshot(request)).unwrap();
         prop_assert!(!answer.status().is_server_error(), "{}", answer.status());
         let is_end = path == "/introspect" || path == "/revoke" || path == "/logout" || path.starts_with("/.well-known/");
+        prop_assert!(answer.status().is_client_error() || is_end, "{}", answer.status());
+    });
+    let alive = runtime.block_on(server.issuer.list("alice")).unwrap();
+    assert_eq!(alive.len(), 1, "nobody was signed out");
+}
+
+/// E1: what a browser would send, but for the cookies and credentials.
+#[test]
+fn whatever_cookies_and_credentials_are_sent_the_answer_is_a_refusal() {
+    use proptest::prelude::*;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut server = Server::new(MemoryStore::new());
+    server.endpoints = server.endpoints.cookies(CookieMode::new().allow_plain());
+    let token = runtime.block_on(signed_in(&server));
+    let text = prop_oneof![
+        "[A-Za-z0-9_-]{0,99}",
+        "[ -~]{0,30}",
+        Just(format!("{token}x")),
+        Just(format!("{token}\"")),
+        Just(format!("{token}; __Host-refresh=x")),
+        Just(format!(" {}", &token[1..])),
+    ];
+    let pair = ("(__Host-refresh|a)", "[ =]{1,2}", text, "[; ]{0,2}");
+    let pair = pair.prop_map(|(name, is, text, end)| format!("{name}{is}{text}{end}").into_bytes());
+    let bytes = proptest::collection::vec(0x20u8..=0xff, 0..60);
+    let value = prop_oneof![3 => pair.clone(), 1 => bytes.clone()];
+    let cookies = proptest::collection::vec(value, 1..3);
+    let credentials = prop_oneof![
+        2 => "Bearer [A-Za-z0-9_.-]{0,60}".prop_map(String::into_bytes),
+        1 => bytes,
+    ];
+    let route = prop_oneof![
+        Just(("POST", "/refresh")),
+        Just(("POST", "/logout")),
+        Just(("GET", "/sessions")),
+        Just(("DELETE", "/sessions")),
+        Just(("DELETE", "/sessions/AAAAAAAAAAAAAAAAAAAAAA")),
+    ];
+    let config = ProptestConfig {
+        cases: 1_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    proptest!(config, |((method, path) in route, cookies in cookies, credentials in credentials)| {
+        let mut request = Request::builder().method(method).uri(path).header("sec-fetch-site", "same-origin");
+        for value in cookies.iter().map(|it| ("cookie", it)).chain([("authorization", &credentials)]) {
+            let (name, value) = (value.0, http::HeaderValue::from_bytes(value.1));
+            let Ok(value) = value else { return Err(TestCaseError::reject("no header value")) };
+            request = request.header(name, value);
+        }
+        let request = request.body(String::new()).unwrap();
+        let answer = runtime.block_on(server.endpoints.clone().oneshot(request)).unwrap();
+        let is_end = path == "/logout" && answer.status() == 204;
         prop_assert!(answer.status().is_client_error() || is_end, "{}", answer.status());
     });
     let alive = runtime.block_on(server.issuer.list("alice")).unwrap();
