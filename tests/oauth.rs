@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use refresh_client_layer::dpop::DpopKey;
 use refresh_client_layer::reqwest::ReqwestService;
 use refresh_client_layer::{
     AuthClient, EndReason, Event, Events, HttpRefresher, Outcome, TokenError, TokenManager,
@@ -133,4 +134,35 @@ async fn a_stolen_refresh_token_ends_the_session_for_both() {
         assert_eq!(error.reason(), EndReason::Refused);
     }
     assert_eq!(server.count("revoked").await, 1);
+}
+
+/// With nonces at the token endpoint and at the API, and a thief who has everything but the key.
+#[tokio::test]
+async fn a_session_that_is_bound_to_a_key_lives_and_is_of_no_use_to_a_thief() {
+    let server = Server::with("bound");
+    let key = DpopKey::generate().unwrap();
+    let url = format!("/sign-in?client=bound&jkt={}", key.thumbprint());
+    let answer = reqwest::Client::new().post(server.at(&url)).send().await;
+    let answer = answer.unwrap().bytes().await.unwrap();
+    assert!(TokenSet::from_json(&answer).is_err(), "no bearer token");
+    let build = |key: &DpopKey| {
+        let tokens = TokenSet::bound_from_json(&answer, key).unwrap();
+        server.session(server.refresher(), tokens).build().unwrap()
+    };
+    let thief = build(&DpopKey::generate().unwrap());
+    assert!(matches!(
+        thief.force_refresh().await,
+        Err(TokenError::SessionEnded(_))
+    ));
+
+    let owner = build(&key);
+    let api = AuthClient::new(reqwest::Client::new(), owner.clone());
+    for attempts in [2, 1] {
+        let me = api.get(server.at("/me")).send().await.unwrap();
+        assert_eq!(me.status(), 200);
+        let outcome: &Outcome = me.extensions().get().unwrap();
+        assert_eq!(outcome.attempts(), attempts);
+        owner.force_refresh().await.unwrap();
+    }
+    assert_eq!(server.count("refreshes").await, 2);
 }
