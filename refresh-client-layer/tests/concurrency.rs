@@ -310,7 +310,7 @@ async fn a_refresher_that_comes_back_through_a_buffer_fails_at_once() {
     });
     let refresher = HttpRefresher::json("https://api.example/refresh", through_the_layer);
     let session = TokenManager::builder(refresher)
-        .tokens(TokenSet::new("access-1", "refresh-1"))
+        .tokens(TokenSet::new("access-1", "refresh-1").expires_in(Duration::ZERO))
         .build()
         .unwrap();
     let world = World::new();
