@@ -157,18 +157,18 @@ mod redis_ {
 
     use super::*;
 
-    /// Not 0 or 1, which other tests use at the same time. What is published reaches all of them.
-    fn url() -> String {
-        format!("{}/2", server("TEST_REDIS_URL"))
+    /// A database for each test; other files use 0 and 1. What is published reaches all of them.
+    fn url(database: u8) -> String {
+        format!("{}/{database}", server("TEST_REDIS_URL"))
     }
 
     /// R9: also when the connection that listens is lost just before.
     #[tokio::test]
     async fn what_is_revoked_at_one_node_is_refused_at_the_other_within_a_second() {
-        let here = RedisStore::connect(&url()).await.unwrap();
-        let nodes = Nodes::new(here, RedisStore::connect(&url()).await.unwrap()).await;
+        let here = RedisStore::connect(&url(2)).await.unwrap();
+        let nodes = Nodes::new(here, RedisStore::connect(&url(2)).await.unwrap()).await;
         nodes.every_revocation_arrives().await;
-        let client = redis::Client::open(url()).unwrap();
+        let client = redis::Client::open(url(2)).unwrap();
         let mut admin = client.get_multiplexed_async_connection().await.unwrap();
         for _ in 0..10 {
             let pair = nodes.sign_in().await;
@@ -187,7 +187,7 @@ mod redis_ {
     /// R9: catch-up after an outage.
     #[tokio::test]
     async fn a_node_that_was_cut_off_catches_up() {
-        let url = url();
+        let url = url(3);
         let address = url.split('/').nth(2).unwrap();
         let line = Line::to(address).await;
         let through = url.replace(address, &line.address.to_string());
@@ -200,7 +200,7 @@ mod redis_ {
     #[tokio::test]
     async fn a_connection_of_ones_own_hears_within_a_second_too() {
         let manager = async || {
-            let client = redis::Client::open(url()).unwrap();
+            let client = redis::Client::open(url(4)).unwrap();
             RedisStore::from_manager(redis::aio::ConnectionManager::new(client).await.unwrap())
         };
         let nodes = Nodes::new(manager().await, manager().await).await;

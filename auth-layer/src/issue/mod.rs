@@ -39,7 +39,8 @@
 //! [feed](crate::store::SessionStore::feed) of its store; a process that only verifies does so through
 //! a [`RevocationFeed`](crate::store::RevocationFeed). [`TokenIssuer::feed_status`] is for the
 //! readiness probe: a node that was just started knows what was revoked before once it
-//! [is current](crate::store::FeedStatus::is_current).
+//! [is current](crate::store::FeedStatus::is_current). Events are told by the node where something
+//! happened, and by no other.
 //!
 //! While the feed is down, refresh tokens of revoked sessions are refused all the same: that is the
 //! store's decision. Their access tokens are accepted up to their `exp` by nodes that did not hear of
@@ -49,6 +50,7 @@ mod background;
 mod builder;
 mod claims;
 mod cleanup;
+mod config_error;
 mod error;
 mod event;
 mod issuer;
@@ -60,8 +62,9 @@ mod refresh;
 mod request;
 
 pub use crate::store::rotation;
-pub use builder::{IssuerConfigError, TokenIssuerBuilder};
+pub use builder::TokenIssuerBuilder;
 pub use claims::{ClaimsError, ClaimsSource};
+pub use config_error::IssuerConfigError;
 pub use error::{IssueError, IssueErrorKind, RefreshError, RefreshErrorKind};
 pub use event::SessionEvent;
 pub use issuer::TokenIssuer;

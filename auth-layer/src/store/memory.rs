@@ -15,7 +15,8 @@ use crate::refresh_token::SessionId;
 
 /// Sessions in memory, for tests and tools of a single process: they end with it. Clones share them.
 ///
-/// Call [`delete_expired`](SessionStore::delete_expired) now and then, or it grows.
+/// It grows unless somebody calls [`delete_expired`](SessionStore::delete_expired) now and then: an
+/// issuer does.
 ///
 /// ```
 /// use auth_layer::store::MemoryStore;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, query, query_scalar, raw_sql};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
@@ -434,4 +434,31 @@ async fn generations_and_deadlines_at_the_end_of_time_are_no_error() {
         .await
         .unwrap();
     assert_eq!(outcome, 6);
+}
+
+/// Commits that notify wait for each other: rotations must not.
+#[tokio::test]
+async fn only_what_is_revoked_is_notified() {
+    let url = database().await;
+    let store = PostgresStore::connect(&url).await.unwrap();
+    let mut listener = PgListener::connect(&url).await.unwrap();
+    listener.listen("auth_session_revoked").await.unwrap();
+    for number in 0..3 {
+        store.insert(session(number)).await.unwrap();
+    }
+    for number in 0..2 {
+        assert_outcome(store.rotate(keyed(number, 0)).await, Outcome::Advanced);
+        assert_outcome(store.rotate(keyed(number, 0)).await, Outcome::Replayed);
+    }
+    assert_outcome(store.rotate(competing(1, 9)).await, Outcome::Forked);
+    let others = Selection::Others {
+        subject: "alice".to_owned(),
+        keep: id(0),
+    };
+    store.revoke(others, RevokedBy::Token, NOW).await.unwrap();
+    for told in [id(1), id(2)] {
+        let news = listener.recv().await.unwrap();
+        assert_eq!(news.payload().parse(), Ok(told));
+    }
+    assert!(listener.next_buffered().is_none());
 }

@@ -267,3 +267,42 @@ async fn an_open_error_does_not_print_the_password_and_says_what_to_do() {
     assert_eq!(error.kind(), RedisOpenErrorKind::Denied, "{error:?}");
     assert!(!format!("{error:?}").contains("hunter2"));
 }
+
+/// What is kept for who does not listen stays bounded.
+#[tokio::test]
+async fn the_set_of_what_was_revoked_forgets_the_oldest_as_it_grows() {
+    let store = RedisStore::connect(&url()).await.unwrap();
+    let client = Client::open(url()).unwrap();
+    let mut raw = client.get_multiplexed_async_connection().await.unwrap();
+    let old: Vec<_> = (0..20).map(|it| (it, format!("old {it}"))).collect();
+    let mut fill = cmd("ZADD");
+    fill.arg("auth_revoked").arg(old);
+    fill.query_async::<()>(&mut raw).await.unwrap();
+    for _ in 0..10 {
+        let it = session("is kept");
+        store.insert(it.clone()).await.unwrap();
+        store
+            .revoke(Selection::One(it.id), RevokedBy::Token, NOW)
+            .await
+            .unwrap();
+        let kept: Option<i64> = cmd("ZSCORE")
+            .arg("auth_revoked")
+            .arg(it.id.to_string())
+            .query_async(&mut raw)
+            .await
+            .unwrap();
+        assert_eq!(kept, Some(NOW.as_millis()));
+    }
+    let left: u32 = cmd("ZCOUNT")
+        .arg(&["auth_revoked", "0", "20"])
+        .query_async(&mut raw)
+        .await
+        .unwrap();
+    assert_eq!(left, 0);
+    let expires: i64 = cmd("TTL")
+        .arg("auth_revoked")
+        .query_async(&mut raw)
+        .await
+        .unwrap();
+    assert!((1..=25 * 3600).contains(&expires), "{expires}");
+}
