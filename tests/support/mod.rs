@@ -1,5 +1,6 @@
 //! The example programs as processes of their own.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Output, Stdio};
@@ -14,8 +15,18 @@ pub(crate) struct Server {
 impl Server {
     /// Starts an example and waits until it says where it listens.
     pub(crate) fn start(example: &str, args: &[&str]) -> Self {
-        let mut process = command(example)
-            .args(args)
+        Self::start_with(command(example).args(args), example)
+    }
+
+    /// As `start`; what happens to sessions is written to `log`.
+    pub(crate) fn start_logged(example: &str, args: &[&str], log: File) -> Self {
+        let mut command = command(example);
+        command.env("RUST_LOG", "auth_layer::session=info");
+        Self::start_with(command.args(args).stderr(log), example)
+    }
+
+    fn start_with(command: &mut Command, example: &str) -> Self {
+        let mut process = command
             .stdout(Stdio::piped())
             .spawn()
             .expect("the example was built");

@@ -1,13 +1,18 @@
 //! The programs as a user starts them: processes, sockets, files.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+mod engine;
+mod faults;
+mod honest;
+mod nodes;
+#[path = "../support/mod.rs"]
 mod support;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use honest::{Honest, generation};
 use serde_json::{Value, json};
 use support::{Server, run};
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
@@ -46,18 +51,6 @@ fn start(folder: &TempDir, address: &str) -> Server {
         "auth_server",
         &["--addr", address, "--store", &store, "--access-ttl", "2s"],
     )
-}
-
-/// How often the server rotated: the token says so, after version, key id and session id.
-fn generation(tokens: &Value) -> u64 {
-    let token = tokens["refresh_token"].as_str().unwrap();
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).unwrap();
-    let varint = bytes[18..].iter().scan(true, |goes_on, byte| {
-        let counts = *goes_on;
-        *goes_on = byte & 0x80 != 0;
-        counts.then_some(u64::from(byte & 0x7f))
-    });
-    varint.enumerate().map(|(at, bits)| bits << (7 * at)).sum()
 }
 
 /// C1, C3 and C12, between processes.
@@ -104,17 +97,11 @@ async fn sessions_survive_the_server_being_killed_amid_two_thousand_rotations() 
     let setting = Setting::new();
     let address = setting.server.address();
     let client = LayeredClient::sign_in(&setting).await;
-    let (progress, mut seen) = tokio::sync::watch::channel(0_u64);
+    let (progress, mut seen) = watch::channel(0_u64);
     let mut sessions = Vec::new();
     for _ in 0..SESSIONS {
-        let tokens = setting.sign_in("bob", "builder").await;
-        let url = setting.server.url("/refresh");
-        sessions.push(tokio::spawn(rotate(
-            url,
-            tokens,
-            ROTATIONS,
-            progress.clone(),
-        )));
+        let session = Honest::sign_in(vec![setting.server.url("")]).await;
+        sessions.push(tokio::spawn(rotate(session, ROTATIONS, progress.clone())));
     }
     let calling =
         tokio::spawn(client.call_until_told(progress.subscribe(), SESSIONS as u64 * ROTATIONS));
@@ -127,42 +114,21 @@ async fn sessions_survive_the_server_being_killed_amid_two_thousand_rotations() 
     }
 
     for session in sessions {
-        assert_eq!(generation(&session.await.unwrap()), ROTATIONS);
+        assert_eq!(session.await.unwrap(), ROTATIONS);
     }
     let faults = calling.await.unwrap();
     println!("the layered client met {faults} network faults and went on by itself");
 }
 
-/// Rotates so often, and repeats the same token and key until there is an answer.
-async fn rotate(
-    url: String,
-    mut tokens: Value,
-    times: u64,
-    progress: tokio::sync::watch::Sender<u64>,
-) -> Value {
-    let http = reqwest::Client::new();
+/// Rotates so often, whatever happens.
+async fn rotate(mut client: Honest, times: u64, progress: watch::Sender<u64>) -> u64 {
     let mut pace = tokio::time::interval(std::time::Duration::from_millis(5));
-    for turn in 0..times {
-        let key = BASE64_URL_SAFE_NO_PAD.encode(format!("{turn:032}"));
-        let body = json!({ "refresh_token": tokens["refresh_token"] });
-        tokens = loop {
-            pace.tick().await;
-            let request = http
-                .post(&url)
-                .header("idempotency-key", format!("\"{key}\""));
-            match request.json(&body).send().await {
-                Ok(answer) if answer.status() == 200 => match answer.json().await {
-                    Ok(tokens) => break tokens,
-                    Err(_) => continue,
-                },
-                Ok(answer) if answer.status().is_server_error() => {}
-                Ok(answer) => panic!("the session was lost: {}", answer.status()),
-                Err(_) => {}
-            }
-        };
+    for _ in 0..times {
+        pace.tick().await;
+        client.rotate().await.unwrap();
         progress.send_modify(|done| *done += 1);
     }
-    tokens
+    client.generation()
 }
 
 /// A program that uses the layer and cares for nothing.
@@ -193,11 +159,7 @@ impl LayeredClient {
 
     /// Calls while others rotate, and once more when the dust has settled. A call may meet a fault
     /// of the network, but never a 401.
-    async fn call_until_told(
-        self,
-        mut progress: tokio::sync::watch::Receiver<u64>,
-        end: u64,
-    ) -> u32 {
+    async fn call_until_told(self, mut progress: watch::Receiver<u64>, end: u64) -> u32 {
         let mut pace = tokio::time::interval(std::time::Duration::from_millis(20));
         let patience = Instant::now() + std::time::Duration::from_secs(120);
         let mut faults = 0;
