@@ -23,16 +23,18 @@ impl Keys {
         path: &Path,
         algorithm: Algorithm,
     ) -> Result<Self, Box<dyn Error>> {
-        let file = match fs::read(path) {
-            Ok(text) => serde_json::from_slice::<KeyFile>(&text).map_err(|_| {
-                format!(
-                    "{} is damaged: restore it, or all tokens are lost",
-                    path.display()
-                )
-            })?,
-            Err(error) if error.kind() == ErrorKind::NotFound => KeyFile::create(path, algorithm)?,
-            Err(error) => return Err(format!("cannot read {}: {error}", path.display()).into()),
+        let text = match fs::read(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                KeyFile::create(path, algorithm)?;
+                fs::read(path)
+            }
+            text => text,
         };
+        let text = text.map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let file: KeyFile = serde_json::from_slice(&text).map_err(|_| {
+            let path = path.display();
+            format!("{path} is damaged: restore it, or all tokens are lost")
+        })?;
         if file.algorithm.parse() != Ok(algorithm) {
             let path = path.display();
             return Err(format!("{path} has a key for --alg {}", file.algorithm).into());
@@ -64,7 +66,8 @@ impl KeyFile {
         })
     }
 
-    fn create(path: &Path, algorithm: Algorithm) -> Result<Self, Box<dyn Error>> {
+    /// Writes a file with new keys, unless another server has just done so.
+    fn create(path: &Path, algorithm: Algorithm) -> Result<(), Box<dyn Error>> {
         let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
         let keys = Self::generate(algorithm)?;
         let cannot = |error| format!("cannot write {}: {error}", path.display());
@@ -73,9 +76,12 @@ impl KeyFile {
             tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(cannot)?;
         file.write_all(&serde_json::to_vec_pretty(&keys)?)?;
         file.as_file().sync_all()?;
-        file.persist_noclobber(path)
-            .map_err(|error| cannot(error.error))?;
-        Ok(keys)
+        match file.persist_noclobber(path) {
+            Err(other) if other.error.kind() != ErrorKind::AlreadyExists => {
+                Err(cannot(other.error).into())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn open(&self) -> Result<Keys, Box<dyn Error>> {

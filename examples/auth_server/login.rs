@@ -1,13 +1,15 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
-use auth_layer::endpoint::token_response;
+use auth_layer::endpoint::TokenEndpoints;
 use auth_layer::issue::{NewSession, TokenIssuer};
 use axum::Json;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{ConnectInfo, State};
+use axum::http::header::USER_AGENT;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::json;
@@ -18,20 +20,33 @@ pub(crate) struct Credentials {
     password: String,
 }
 
+/// What a log-in takes.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) issuer: TokenIssuer,
+    pub(crate) endpoints: TokenEndpoints,
+    pub(crate) users: Users,
+}
+
 /// Answers like `/refresh`.
 pub(crate) async fn login(
-    State((issuer, users)): State<(TokenIssuer, Users)>,
+    State(door): State<Door>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     Json(credentials): Json<Credentials>,
 ) -> Response {
-    let subject = credentials.username.clone();
+    let mut session = NewSession::new(&credentials.username).ip(peer.ip());
+    if let Some(Ok(program)) = headers.get(USER_AGENT).map(|it| it.to_str()) {
+        session = session.user_agent(program);
+    }
     // Argon2 is slow on purpose: not on the threads that serve everybody else.
-    let known = tokio::task::spawn_blocking(move || users.know(&credentials)).await;
+    let known = tokio::task::spawn_blocking(move || door.users.know(&credentials)).await;
     if !known.unwrap_or(false) {
         let body = json!({ "error": "invalid_credentials" });
         return (StatusCode::UNAUTHORIZED, Json(body)).into_response();
     }
-    match issuer.start(NewSession::new(subject)).await {
-        Ok(pair) => token_response(&pair).into_response(),
+    match door.issuer.start(session).await {
+        Ok(pair) => door.endpoints.token_response(&pair).into_response(),
         Err(error) => {
             tracing::error!(%error, "no session was started");
             StatusCode::SERVICE_UNAVAILABLE.into_response()

@@ -1,25 +1,20 @@
 //! An issuer of tokens, with two demo users and an API that wants them.
 
+mod app;
 mod keys;
 mod login;
 mod options;
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
-use auth_layer::endpoint::TokenEndpoints;
 use auth_layer::issue::TokenIssuer;
 use auth_layer::store::{MemoryStore, PostgresStore, RedisStore, SqliteStore};
-use auth_layer::{AuthLayer, Claims};
-use axum::body::Bytes;
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use clap::Parser;
-use serde_json::{Value, json};
 
 use crate::keys::Keys;
-use crate::login::{Users, login};
 use crate::options::{Options, Store};
 
 #[tokio::main]
@@ -36,11 +31,15 @@ async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?;
     let base_url = format!("http://{address}");
     let issuer = issuer(&options, &base_url).await?;
+    let app = app::app(issuer, &options, base_url)?;
 
     println!("listening on {address}");
-    axum::serve(listener, app(issuer, &options, base_url))
-        .with_graceful_shutdown(examples::terminated())
-        .await?;
+    axum::serve(
+        listener,
+        app.into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(examples::terminated())
+    .await?;
     Ok(())
 }
 
@@ -78,31 +77,4 @@ async fn issuer(options: &Options, base_url: &str) -> Result<TokenIssuer, Box<dy
         .repeat_leeway(options.repeat_leeway.into())
         .build()?;
     Ok(issuer)
-}
-
-fn app(issuer: TokenIssuer, options: &Options, base_url: String) -> Router {
-    let api = Router::new()
-        .route("/api/me", get(me).post(echo))
-        .layer(AuthLayer::new(issuer.verifier()));
-    let endpoints = options.client.iter().fold(
-        TokenEndpoints::new(issuer.clone()).base_url(base_url),
-        |endpoints, client| match &client.secret {
-            Some(secret) => endpoints.confidential_client(&client.id, secret),
-            None => endpoints.public_client(&client.id),
-        },
-    );
-    Router::new()
-        .route("/login", post(login))
-        .with_state((issuer, Users::demo()))
-        .merge(api)
-        .route("/healthz", get(async || "ok"))
-        .fallback_service(endpoints)
-}
-
-async fn me(claims: Claims) -> Json<Value> {
-    Json(json!({ "sub": claims.subject() }))
-}
-
-async fn echo(claims: Claims, body: Bytes) -> Json<Value> {
-    Json(json!({ "sub": claims.subject(), "bytes": body.len() }))
 }

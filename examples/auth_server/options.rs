@@ -5,8 +5,12 @@ use std::str::FromStr;
 use auth_layer::Algorithm;
 use clap::Parser;
 
-/// Issues, refreshes and revokes tokens; `POST /login` knows alice/wonderland and bob/builder.
-/// Protects `GET /api/me` with what it issues. RUST_LOG=info shows what happens to sessions.
+/// Issues, refreshes and revokes tokens, and protects `GET /api/me` with them.
+///
+/// `POST /login` takes {"username":..,"password":..} of alice/wonderland or bob/builder, as JSON.
+/// `/refresh`, `/token`, `/revoke`, `/logout`, `/sessions`, `/introspect` (if a --client has a secret)
+/// and the documents under `/.well-known` are those of the library; `GET /healthz` says ok. SIGTERM
+/// lets requests that have begun end. RUST_LOG=info shows what happens to sessions.
 #[derive(Parser)]
 pub(crate) struct Options {
     /// Where to listen; port 0 picks one.
@@ -15,9 +19,9 @@ pub(crate) struct Options {
     /// Where sessions live: `memory`, `sqlite:PATH`, `postgres://...` or `redis://...`.
     #[arg(long, default_value = "memory")]
     pub(crate) store: Store,
-    /// The file of the signing key and the refresh secret, made if it is missing. Default: beside
-    /// the SQLite file, or `auth_server.keys`. Not for `memory`: there keys and sessions die with
-    /// the process.
+    /// The file of the signing key and the refresh secret, made if it is missing. Servers that share
+    /// a store share it too, and have one --issuer. Default: beside the SQLite file, or
+    /// `auth_server.keys`. Not for `memory`: there keys and sessions die with the process.
     #[arg(long, value_name = "FILE")]
     pub(crate) keys: Option<PathBuf>,
     /// The `iss` of its tokens. Default: its own URL.
@@ -41,6 +45,17 @@ pub(crate) struct Options {
     /// An OAuth 2.0 client, with its secret if it has one; may be repeated.
     #[arg(long, value_name = "ID[:SECRET]")]
     pub(crate) client: Vec<Client>,
+    /// Keeps the refresh token of browsers in a cookie, `__Host-refresh`, and checks where requests
+    /// with it come from.
+    #[arg(long)]
+    pub(crate) cookies: bool,
+    /// How often a session may refresh in a minute; 0: as often as it likes, and guesses are not
+    /// limited either.
+    #[arg(long, value_name = "N", default_value = "30")]
+    pub(crate) rate_limit: u32,
+    /// Serves `GET /metrics`, in the text format of Prometheus.
+    #[arg(long)]
+    pub(crate) metrics: bool,
     /// How long a repeated refresh without an idempotency key is forgiven, at most 60s.
     #[arg(long, default_value = "0s")]
     pub(crate) repeat_leeway: humantime::Duration,

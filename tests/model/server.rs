@@ -50,6 +50,7 @@ impl Server {
     /// With a session that has just begun.
     pub(crate) fn new(decide: Decide) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
             .build()
             .unwrap();
         let shelf = Shelf::new(decide);
@@ -61,6 +62,7 @@ impl Server {
             .issuer("https://auth.example")
             .audience("https://api.example")
             .clock(ManualClock::at(NOW))
+            .without_cleanup()
             .on_event(move |event| told.lock().unwrap().push(event.clone()))
             .build()
             .unwrap();

@@ -70,34 +70,40 @@ impl Engine {
     }
 
     pub(crate) async fn come_back(&mut self) {
-        let (data, port) = (self.data().display().to_string(), self.port.to_string());
-        let (serve, ready) = match self.kind {
-            Kind::Postgres => (
-                "services_postgres_serve \"$@\"",
-                "ready to accept connections",
-            ),
-            Kind::Redis { .. } => ("services_redis_serve \"$@\"", "Ready to accept connections"),
-        };
-        let sync = match self.kind {
-            Kind::Postgres => "",
-            Kind::Redis { sync } => sync,
-        };
-        let log = self.folder().join("engine.log");
-        let file = File::create(&log).unwrap();
-        let process = services(serve, &[&data, &port, sync])
-            .stdout(file.try_clone().unwrap())
-            .stderr(file)
-            .spawn();
-        self.process = Some(process.unwrap());
-        while !(says(&log, ready) && TcpStream::connect(("127.0.0.1", self.port)).await.is_ok()) {
-            let ended = self.process.as_mut().unwrap().try_wait().unwrap();
-            assert!(
-                ended.is_none(),
-                "{}",
-                std::fs::read_to_string(&log).unwrap()
-            );
+        let mut tries = 0;
+        self.process = Some(self.serve());
+        while !self.is_ready().await {
             sleep(Duration::from_millis(20)).await;
+            let ended = self.process.as_mut().unwrap().try_wait().unwrap();
+            if ended.is_some() {
+                // A PostgreSQL that was killed is not gone before its children are.
+                tries += 1;
+                assert!(tries < 100, "{}", self.log());
+                self.process = Some(self.serve());
+            }
         }
+    }
+
+    fn serve(&self) -> Child {
+        let (data, port) = (self.data().display().to_string(), self.port.to_string());
+        let mut command = match self.kind {
+            Kind::Postgres => self.services("services_postgres_serve", &[&data, &port]),
+            Kind::Redis { sync } => self.services("services_redis_serve", &[&data, &port, sync]),
+        };
+        let log = File::create(self.folder().join("engine.log")).unwrap();
+        let command = command.stdout(log.try_clone().unwrap()).stderr(log);
+        command.spawn().unwrap()
+    }
+
+    async fn is_ready(&self) -> bool {
+        let log = self.log();
+        let words = ["ready to accept connections", "Ready to accept connections"];
+        words.iter().any(|it| log.contains(it))
+            && TcpStream::connect(("127.0.0.1", self.port)).await.is_ok()
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder().join("engine.log")).unwrap()
     }
 
     async fn start(kind: Kind) -> Self {
@@ -111,17 +117,22 @@ impl Engine {
             process: None,
         };
         let init = match kind {
-            Kind::Postgres => "services_postgres_init \"$1\"",
-            Kind::Redis { .. } => "services_redis_init \"$1\"",
+            Kind::Postgres => "services_postgres_init",
+            Kind::Redis { .. } => "services_redis_init",
         };
-        let made = services(init, &[&engine.data().display().to_string()]).status();
-        assert!(made.unwrap().success(), "the engine could not be set up");
+        let data = engine.data().display().to_string();
+        let made = engine.services(init, &[&data]).status().unwrap();
+        assert!(made.success(), "the engine could not be set up");
         engine.come_back().await;
         engine
     }
 
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    fn services(&self, function: &str, args: &[&str]) -> Command {
+        services(self.folder(), function, args)
     }
 }
 
@@ -133,20 +144,24 @@ impl Drop for Engine {
 
 /// A port that the system gives to nobody by itself, so that it is still free after a kill.
 pub(crate) fn free_port() -> u16 {
-    let said = services("services_free_port", &[]).output().unwrap().stdout;
-    String::from_utf8(said).unwrap().trim().parse().unwrap()
+    let found = services(&std::env::temp_dir(), "services_free_port", &[]).output();
+    String::from_utf8(found.unwrap().stdout)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap()
 }
 
-fn services(script: &str, args: &[&str]) -> Command {
+/// A function of `tests/services`, which may leave logs in `folder`.
+fn services(folder: &Path, function: &str, args: &[&str]) -> Command {
     let functions = concat!(env!("CARGO_MANIFEST_DIR"), "/services");
-    let script = format!("set -euo pipefail; source '{functions}'; {script}");
+    let script = format!(
+        "set -euo pipefail; source '{functions}'; services_folder=$1; {function} \"${{@:2}}\""
+    );
     let mut bash = Command::new("bash");
-    bash.args(["-c", &script, "services"]).args(args);
-    bash.env("services_folder", std::env::temp_dir());
+    bash.args(["-c", &script, "services"])
+        .arg(folder)
+        .args(args);
     bash.stdin(Stdio::null());
     bash
-}
-
-fn says(log: &Path, words: &str) -> bool {
-    std::fs::read_to_string(log).is_ok_and(|it| it.contains(words))
 }

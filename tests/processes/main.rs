@@ -1,6 +1,7 @@
 //! The programs as a user starts them: processes, sockets, files.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+mod auth_server;
 mod engine;
 mod faults;
 mod honest;
@@ -49,7 +50,16 @@ fn start(folder: &TempDir, address: &str) -> Server {
     let store = format!("sqlite:{}", folder.path().join("sessions.db").display());
     Server::start(
         "auth_server",
-        &["--addr", address, "--store", &store, "--access-ttl", "2s"],
+        &[
+            "--addr",
+            address,
+            "--store",
+            &store,
+            "--access-ttl",
+            "2s",
+            "--rate-limit",
+            "0",
+        ],
     )
 }
 

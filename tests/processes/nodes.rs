@@ -21,8 +21,9 @@ impl Nodes {
         let name = format!("http://127.0.0.1:{}", free_port());
         let serve = || {
             let (store, addr) = (engine.url(), "127.0.0.1:0");
+            let more = ["--issuer", &name, "--rate-limit", "0"];
             let node = ["--addr", addr, "--store", &store, "--keys", &keys];
-            Server::start("auth_server", &[&node[..], &["--issuer", &name]].concat())
+            Server::start("auth_server", &[&node[..], &more].concat())
         };
         Self {
             servers: [serve(), serve()],

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 
 /// A program that listens; killed when dropped.
@@ -55,6 +55,18 @@ impl Server {
     pub(crate) fn kill(mut self) -> SocketAddr {
         self.stop();
         self.address
+    }
+
+    /// SIGTERM: it is asked to stop.
+    pub(crate) fn terminate(&self) {
+        let process = self.process.id().to_string();
+        let status = Command::new("kill").args(["-TERM", &process]).status();
+        assert!(status.is_ok_and(|it| it.success()));
+    }
+
+    /// Waits until it has stopped by itself.
+    pub(crate) fn ended(mut self) -> ExitStatus {
+        self.process.wait().expect("it was started")
     }
 
     fn stop(&mut self) {

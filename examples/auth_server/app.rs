@@ -1,0 +1,94 @@
+use std::error::Error;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use auth_layer::endpoint::{ClientAddress, CookieMode, Limits, TokenEndpoints};
+use auth_layer::{AuthLayer, Claims, TokenIssuer};
+use axum::body::Bytes;
+use axum::extract::ConnectInfo;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use serde_json::{Value, json};
+
+use crate::login::{Door, Users, login};
+use crate::options::Options;
+
+/// All that it serves.
+pub(crate) fn app(
+    issuer: TokenIssuer,
+    options: &Options,
+    base_url: String,
+) -> Result<Router, Box<dyn Error>> {
+    let api = Router::new()
+        .route("/api/me", get(me).post(echo))
+        .layer(AuthLayer::new(issuer.verifier()));
+    let endpoints = endpoints(issuer.clone(), options, base_url);
+    let door = Door {
+        issuer,
+        endpoints: endpoints.clone(),
+        users: Users::demo(),
+    };
+    let app = Router::new()
+        .route("/login", post(login))
+        .with_state(door)
+        .merge(api)
+        .route("/healthz", get(async || "ok"))
+        .fallback_service(endpoints);
+    match options.metrics {
+        true => Ok(app.merge(metrics()?)),
+        false => Ok(app),
+    }
+}
+
+fn endpoints(issuer: TokenIssuer, options: &Options, base_url: String) -> TokenEndpoints {
+    let mut endpoints = TokenEndpoints::new(issuer)
+        .base_url(base_url)
+        .limits(limits(options.rate_limit))
+        .client_address(ClientAddress::peer(|extensions| {
+            let ConnectInfo(peer) = extensions.get::<ConnectInfo<SocketAddr>>()?;
+            Some(peer.ip())
+        }));
+    if options.cookies {
+        endpoints = endpoints.cookies(CookieMode::new());
+    }
+    for client in &options.client {
+        endpoints = match &client.secret {
+            Some(secret) => endpoints.confidential_client(&client.id, secret),
+            None => endpoints.public_client(&client.id),
+        };
+    }
+    endpoints
+}
+
+/// A third of what a minute allows may come at once, as by default.
+fn limits(per_minute: u32) -> Limits {
+    let burst = NonZeroU32::new(per_minute.div_ceil(3));
+    match (NonZeroU32::new(per_minute), burst) {
+        (Some(per_minute), Some(burst)) => Limits::new().by_session(per_minute, burst),
+        _ => Limits::none(),
+    }
+}
+
+fn metrics() -> Result<Router, Box<dyn Error>> {
+    let recorder = PrometheusBuilder::new().install_recorder()?;
+    let upkeep = recorder.clone();
+    drop(tokio::spawn(async move {
+        let mut pace = tokio::time::interval(Duration::from_secs(5));
+        loop {
+            pace.tick().await;
+            upkeep.run_upkeep();
+        }
+    }));
+    let render = async move || recorder.render();
+    Ok(Router::new().route("/metrics", get(render)))
+}
+
+async fn me(claims: Claims) -> Json<Value> {
+    Json(json!({ "sub": claims.subject() }))
+}
+
+async fn echo(claims: Claims, body: Bytes) -> Json<Value> {
+    Json(json!({ "sub": claims.subject(), "bytes": body.len() }))
+}
