@@ -48,7 +48,7 @@
 //! | get a token without the layer, sign in and out, hear of events | [`TokenManager`] |
 //! | act for many users, each with a session of their own | [`TokenManagers`] |
 //! | refresh over HTTP, or in my own way | [`HttpRefresher`], [`Refresher`] |
-//! | keep the session when the program ends | [`FileStore`], [`TokenStore`] |
+//! | keep the session when the program ends | [`FileStore`], [`KeyringStore`], [`TokenStore`] |
 //! | have tokens that are of no use to a thief | [`dpop`] |
 //! | test my own stack, expiry and theft included | [`test_util`] |
 //! | retry a body type of mine | [`replay::Replay`] |
@@ -61,6 +61,7 @@
 //! | `dpop` | tokens that are bound to a key, and proofs of it: see [`dpop`] |
 //! | `http` | [`HttpRefresher`]: JSON or OAuth 2.0 over any Tower HTTP service |
 //! | `file` | [`FileStore`]: the session in a file, also for several processes |
+//! | `keyring` | [`KeyringStore`]: the session in the keychain of the system; includes `file` |
 //! | `reqwest` | [`AuthClient`] and the layer over `reqwest::Client`; includes `http` |
 //! | `reqwest-middleware` | the layer as a middleware: see [`reqwest_middleware`]; includes `reqwest` |
 //! | `tonic` | the layer over a `tonic` channel: see [`grpc`] |
@@ -75,6 +76,7 @@
         feature = "dpop",
         feature = "file",
         feature = "http",
+        feature = "keyring",
         feature = "reqwest",
         feature = "reqwest-middleware",
         feature = "test-util",
@@ -142,6 +144,9 @@ pub use crate::service::{RefreshService, SkipAuth};
 #[cfg(feature = "file")]
 #[cfg_attr(docsrs, doc(cfg(feature = "file")))]
 pub use crate::store::{FileStore, FileStoreError, FileStoreErrorKind};
+#[cfg(feature = "keyring")]
+#[cfg_attr(docsrs, doc(cfg(feature = "keyring")))]
+pub use crate::store::{KeyringStore, KeyringStoreError, KeyringStoreErrorKind};
 pub use crate::store::{MemoryStore, StoreError, StoreLock, StoredTokens, TokenStore};
 pub use crate::tokens::{
     AccessToken, IdempotencyKey, InvalidTokens, InvalidTokensKind, RefreshToken, TokenSet,

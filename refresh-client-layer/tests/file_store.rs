@@ -124,7 +124,7 @@ async fn every_file_is_readable_by_its_owner_alone_even_if_another_was_there_bef
     assert_eq!(setting.names(), BTreeSet::from(names));
 }
 
-/// Law S5: at none of the three names.
+/// Law S5: at none of the four names.
 #[tokio::test]
 async fn symbolic_links_are_refused_and_what_they_point_to_is_untouched() {
     for suffix in ["", ".lock"] {
@@ -142,6 +142,9 @@ async fn symbolic_links_are_refused_and_what_they_point_to_is_untouched() {
     let setting = Setting::new();
     let elsewhere = setting.folder.path().join("elsewhere");
     fs::write(&elsewhere, "kept").unwrap();
+    symlink(&elsewhere, setting.beside(".refresh")).unwrap();
+    let error = setting.store.lock().await.unwrap_err();
+    assert_eq!(kind(&error), FileStoreErrorKind::NotAFile);
     symlink(&elsewhere, setting.beside(".new")).unwrap();
     setting.store.save(&tokens(2)).await.unwrap();
     assert_eq!(fs::read(&elsewhere).unwrap(), b"kept");

@@ -310,3 +310,6 @@ impl State {
         self.unsaved = Unsaved::Nothing;
     }
 }
+
+#[cfg(test)]
+mod tests;

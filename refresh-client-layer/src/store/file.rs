@@ -13,6 +13,8 @@ use tokio::time::sleep;
 
 use self::disk::{Disk, Locked};
 pub use self::error::{FileStoreError, FileStoreErrorKind};
+#[cfg(feature = "keyring")]
+pub(super) use self::lock::LockFile;
 use super::{StoreError, StoreLock, StoredTokens, TokenStore};
 use crate::tokens::{IdempotencyKey, TokenSet};
 
@@ -45,7 +47,7 @@ use crate::tokens::{IdempotencyKey, TokenSet};
 /// It holds what [`StoredTokens::to_json`] writes, or the plain answer of a log-in that somebody put
 /// there. The folder has to exist. Each write goes to `<file>.new`, is made durable and takes the
 /// file's place: a crash at any moment leaves the old tokens or the new ones. Symbolic links are
-/// refused, not followed, at all three names; those on the way to the folder are the system's
+/// refused, not followed, at all these names; those on the way to the folder are the system's
 /// business. Outside Unix there are no modes: who may read the folder may read the tokens.
 ///
 /// A damaged file is left as it is, for somebody to look at. Until it is restored, or removed to sign
@@ -172,4 +174,4 @@ impl fmt::Debug for FileStore {
 }
 
 /// How soon a free lock is noticed.
-const NAP: Duration = Duration::from_millis(20);
+pub(super) const NAP: Duration = Duration::from_millis(20);

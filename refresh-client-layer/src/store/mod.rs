@@ -3,6 +3,8 @@
 mod erased;
 #[cfg(feature = "file")]
 mod file;
+#[cfg(feature = "keyring")]
+mod keyring;
 mod lock;
 mod memory;
 mod record;
@@ -16,6 +18,9 @@ pub(crate) use self::erased::{AnyStore, StoreFault};
 #[cfg(feature = "file")]
 #[cfg_attr(docsrs, doc(cfg(feature = "file")))]
 pub use self::file::{FileStore, FileStoreError, FileStoreErrorKind};
+#[cfg(feature = "keyring")]
+#[cfg_attr(docsrs, doc(cfg(feature = "keyring")))]
+pub use self::keyring::{KeyringStore, KeyringStoreError, KeyringStoreErrorKind};
 pub use self::lock::StoreLock;
 pub use self::memory::MemoryStore;
 pub use self::record::StoredTokens;

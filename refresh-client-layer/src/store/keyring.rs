@@ -1,0 +1,224 @@
+mod chain;
+mod error;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use keyring_core::CredentialStore;
+use tokio::runtime::Handle;
+use tokio::time::sleep;
+
+use self::chain::Chain;
+pub use self::error::{KeyringStoreError, KeyringStoreErrorKind};
+use super::file::{LockFile, NAP};
+use super::{StoreError, StoreLock, StoredTokens, TokenStore};
+use crate::tokens::{IdempotencyKey, TokenSet};
+
+/// Keeps the session in the keychain of the system, or in any other credential store of the
+/// `keyring-core` ecosystem.
+///
+/// Which one it is, the program says once, at its start, with a crate of its choice:
+///
+/// | system | `keyring_core::set_default_store(..)` with |
+/// | --- | --- |
+/// | macOS | `apple_native_keyring_store::keychain::Store::new()?` |
+/// | Windows | `windows_native_keyring_store::Store::new()?` |
+/// | Linux, a desktop | `zbus_secret_service_keyring_store::Store::new()?` |
+/// | Linux, until the next boot | `linux_keyutils_keyring_store::Store::new()?` |
+///
+/// ```
+/// use refresh_client_layer::{KeyringStore, TokenManager, TokenSet};
+/// # use refresh_client_layer::{RefreshError, RefreshRequest};
+/// # async fn refresher(_: RefreshRequest) -> Result<TokenSet, RefreshError> {
+/// #     Ok(TokenSet::new("access-2", "refresh-2"))
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// keyring_core::set_default_store(keyring_core::mock::Store::new()?);
+/// let session = TokenManager::builder(refresher)
+///     .origin("https://api.example")
+///     .store(KeyringStore::new("example.app", "alice"))
+///     .build()?;
+/// # session.sign_in(TokenSet::new("access", "refresh"));
+/// # assert!(session.flush().await);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Entries
+///
+/// What [`StoredTokens::to_json`] writes is one entry, of this service and account, if it has at most
+/// 2,500 bytes: Windows keeps no more than 2,560. A longer one is split into entries of accounts
+/// `<account>#a0`, `<account>#a1` and so on, or `#b0`, in turns. The main entry names them and is
+/// written last: a crash at any moment leaves the old tokens or the new ones.
+///
+/// # Several processes
+///
+/// A keychain knows no locks. Clones take turns; for several processes, or several stores of one
+/// account, name a [`lock_file`](Self::lock_file). Without one the last writer wins, and a token may be
+/// used twice.
+///
+/// The work is done by Tokio's blocking threads, or right away outside a runtime, since a keychain may
+/// ask its user for a password.
+#[derive(Clone)]
+pub struct KeyringStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    chain: Chain,
+    turn: Mutex<()>,
+    refreshing: Arc<tokio::sync::Mutex<()>>,
+    locks: Option<Locks>,
+}
+
+struct Locks {
+    write: LockFile,
+    refresh: LockFile,
+}
+
+impl KeyringStore {
+    /// The entry of `account` at `service`, in the default store of `keyring-core` at the time of each
+    /// call.
+    pub fn new(service: impl Into<String>, account: impl Into<String>) -> Self {
+        Self::of(Chain::new(None, service.into(), account.into()))
+    }
+
+    /// The entry of `account` at `service` in `store`.
+    pub fn in_store(
+        store: Arc<CredentialStore>,
+        service: impl Into<String>,
+        account: impl Into<String>,
+    ) -> Self {
+        Self::of(Chain::new(Some(store), service.into(), account.into()))
+    }
+
+    fn of(chain: Chain) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                chain,
+                turn: Mutex::default(),
+                refreshing: Arc::default(),
+                locks: None,
+            }),
+        }
+    }
+
+    /// Takes turns with every process that names the same file, which is made if it is missing, for its
+    /// owner alone, and stays empty. For [`plain_server`](crate::TokenManagerBuilder::plain_server) there
+    /// is a second one, `<file>.refresh`. Its folder should be the user's own.
+    #[must_use]
+    pub fn lock_file(self, path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let write = std::path::absolute(&path).unwrap_or(path);
+        let refresh = write.with_added_extension("refresh");
+        Self {
+            inner: Arc::new(Inner {
+                chain: self.inner.chain.clone(),
+                turn: Mutex::default(),
+                refreshing: Arc::default(),
+                locks: Some(Locks {
+                    write: LockFile::new(write),
+                    refresh: LockFile::new(refresh),
+                }),
+            }),
+        }
+    }
+
+    /// Does `work` where it may block, and where nobody else writes.
+    async fn locked<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Chain) -> Result<T, KeyringStoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.blocking(move |inner| {
+            let _turn = inner.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            let _held = inner.locks.as_ref().map(|it| it.write.lock()).transpose()?;
+            work(&inner.chain)
+        })
+        .await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, KeyringStoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let inner = self.inner.clone();
+        let result = match Handle::try_current() {
+            Ok(runtime) => runtime.spawn_blocking(move || work(&inner)).await?,
+            Err(_) => work(&inner),
+        };
+        result.map_err(|error| {
+            tracing::error!(%error, "the keychain cannot be used");
+            error.into()
+        })
+    }
+}
+
+impl TokenStore for KeyringStore {
+    async fn load(&self) -> Result<Option<StoredTokens>, StoreError> {
+        self.blocking(|inner| inner.chain.read()).await
+    }
+
+    async fn save(&self, tokens: &TokenSet) -> Result<bool, StoreError> {
+        let record = StoredTokens::new(tokens.clone());
+        let generation = tokens.generation();
+        self.locked(move |chain| {
+            let kept = chain.read()?;
+            let is_newer = kept.is_none_or(|kept| kept.is_older_than(generation));
+            if is_newer {
+                chain.write(&record)?;
+            }
+            Ok(is_newer)
+        })
+        .await
+    }
+
+    async fn begin(
+        &self,
+        generation: u64,
+        key: IdempotencyKey,
+    ) -> Result<Option<StoredTokens>, StoreError> {
+        self.locked(move |chain| {
+            let mut kept = chain.read()?;
+            if let Some(kept) = &mut kept
+                && kept.begin(generation, key)
+            {
+                chain.write(kept)?;
+            }
+            Ok(kept)
+        })
+        .await
+    }
+
+    async fn clear(&self, up_to: u64) -> Result<(), StoreError> {
+        self.locked(move |chain| match chain.read()? {
+            Some(kept) if kept.is_newer_than(up_to) => Ok(()),
+            // Parts may have been left behind.
+            _ => chain.remove(),
+        })
+        .await
+    }
+
+    async fn lock(&self) -> Result<StoreLock, StoreError> {
+        let turn = self.inner.refreshing.clone().lock_owned().await;
+        loop {
+            let held = self.blocking(|inner| match &inner.locks {
+                Some(locks) => Ok(locks.refresh.try_lock()?.map(Some)),
+                None => Ok(Some(None)),
+            });
+            if let Some(held) = held.await? {
+                return Ok(StoreLock::new((turn, held)));
+            }
+            sleep(NAP).await;
+        }
+    }
+}
+
+impl fmt::Debug for KeyringStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("KeyringStore")
+            .field(&self.inner.chain)
+            .finish()
+    }
+}
