@@ -3,16 +3,18 @@
 //! The README is here so that its programs are compiled:
 #![doc = include_str!("../README.md")]
 
+mod load;
 mod protection;
+mod signed_in;
 
+pub use load::{Answer, Counts, Load};
 pub use protection::Protection;
+pub use signed_in::SignedIn;
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::ExitCode;
 
-use refresh_client_layer::{FileStore, TokenStore as _};
 use tokio::net::TcpListener;
 
 /// Ends the program: an error is a sentence on standard error and exit code 1.
@@ -41,20 +43,6 @@ pub fn chain(error: &dyn Error) -> String {
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
     let listener = TcpListener::bind(address).await;
     listener.map_err(|error| format!("cannot listen on {address}: {error}; choose another --addr"))
-}
-
-/// The tokens in the file at `path`: an answer of a log-in, or what was stored before.
-///
-/// # Errors
-/// A sentence when the file is missing, cannot be read or is damaged; it is left as it is.
-pub async fn signed_in(path: &Path) -> Result<FileStore, Box<dyn Error>> {
-    let store = FileStore::new(path);
-    let kept = store.load().await;
-    if kept.map_err(|error| -> Box<dyn Error> { error })?.is_none() {
-        let path = path.display();
-        return Err(format!("{path} does not exist: sign in and save the answer there").into());
-    }
-    Ok(store)
 }
 
 /// Ends when the process is asked to stop, by SIGTERM or Ctrl-C.

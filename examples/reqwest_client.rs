@@ -1,12 +1,12 @@
 //! Stays signed in with reqwest, in the fewest lines.
 
 use std::error::Error;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use examples::SignedIn;
+use refresh_client_layer::AuthClient;
 use refresh_client_layer::reqwest::ReqwestService;
-use refresh_client_layer::{AuthClient, HttpRefresher, TokenManager};
 
 /// Calls an API again and again and prints each answer; the token in FILE is refreshed meanwhile.
 #[derive(Parser)]
@@ -14,12 +14,8 @@ struct Options {
     /// What to request.
     #[arg(long, value_name = "URL")]
     api: String,
-    /// Where to refresh.
-    #[arg(long, value_name = "URL")]
-    refresh: String,
-    /// A JSON file with `access_token`, `refresh_token` and perhaps `expires_in`; it is updated.
-    #[arg(long, value_name = "FILE")]
-    tokens: PathBuf,
+    #[command(flatten)]
+    signed_in: SignedIn,
     /// How many requests.
     #[arg(short, default_value_t = 10)]
     n: u64,
@@ -35,10 +31,7 @@ async fn main() -> ExitCode {
 
 async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let refresh = ReqwestService::new(reqwest::Client::builder())?;
-    let session = TokenManager::builder(HttpRefresher::json(&options.refresh, refresh))
-        .store(examples::signed_in(&options.tokens).await?)
-        .origin(&options.api)
-        .build()?;
+    let session = options.signed_in.session(refresh, &options.api).await?;
     let api = AuthClient::new(reqwest::Client::new(), session);
 
     for _ in 0..options.n {

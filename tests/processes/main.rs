@@ -231,6 +231,43 @@ async fn a_server_elsewhere_verifies_with_the_keys_that_the_issuer_publishes() {
     }
 }
 
+/// gRPC calls across expiries, with the tokens of one server and the health of another.
+#[tokio::test]
+async fn the_grpc_client_sees_no_refusal_and_refreshes_once_for_each_expiry() {
+    let setting = Setting::new();
+    let (issuer, keys) = (
+        setting.server.url(""),
+        setting.server.url("/.well-known/jwks.json"),
+    );
+    let common = ["--addr", "127.0.0.1:0", "--audience", "https://api.example"];
+    let source = ["--jwks-url", keys.as_str(), "--issuer", issuer.as_str()];
+    let grpc = Server::start("grpc_server", &[common, source].concat());
+    let tokens = setting.sign_in("alice", "wonderland").await;
+    let file = setting.path("tokens.json");
+    std::fs::write(&file, tokens.to_string()).unwrap();
+    let (api, refresh) = (grpc.url(""), setting.server.url("/refresh"));
+    let mut args = vec!["--api", &api, "--refresh", &refresh, "--tokens", &file];
+    args.extend(["-n", "200", "-c", "4", "--every", "25ms"]);
+    let output = tokio::task::spawn_blocking({
+        let args: Vec<_> = args.into_iter().map(str::to_owned).collect();
+        move || {
+            run(
+                "grpc_client",
+                &args.iter().map(String::as_str).collect::<Vec<_>>(),
+            )
+        }
+    });
+    let output = output.await.unwrap();
+    let counts: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for (what, expected) in [("ok", 200), ("status_16", 0), ("errors", 0)] {
+        assert_eq!(counts[what], expected, "{what}: {counts}");
+    }
+    let kept: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let refreshes = counts["refreshes"].as_u64().unwrap();
+    assert!(refreshes >= 2, "{counts}");
+    assert_eq!(generation(&kept), refreshes);
+}
+
 #[test]
 fn the_tour_keeps_every_promise() {
     let output = run("tour", &[]);
@@ -335,6 +372,32 @@ fn bad_input_is_answered_with_a_sentence() {
             &client,
             ["--tokens", &damaged],
             "is damaged",
+        ),
+        ("grpc_client", &client, ["--tokens", &damaged], "is damaged"),
+        (
+            "grpc_client",
+            &client,
+            ["--tokens", &absent],
+            "sign in and save the answer there",
+        ),
+        (
+            "client",
+            &client,
+            ["--grant", "saml"],
+            "invalid value 'saml'",
+        ),
+        (
+            "client",
+            &client,
+            ["--every", "soon"],
+            "invalid value 'soon'",
+        ),
+        ("client", &client, ["-n", "-1"], "-1"),
+        (
+            "client",
+            &client,
+            ["--body", "much"],
+            "invalid value 'much'",
         ),
     ] {
         let output = run(example, &[common, &args].concat());
