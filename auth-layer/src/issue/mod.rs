@@ -30,8 +30,7 @@
 //! # Several nodes
 //! Issuers on different machines work as one if they share
 //! * the store: PostgreSQL, Redis, or on one machine a SQLite file;
-//! * the [`RefreshSecrets`](crate::RefreshSecrets), all of them on all nodes: add a new one as
-//!   *previous* everywhere before it becomes the newest anywhere;
+//! * the [`RefreshSecrets`](crate::RefreshSecrets), which say how a new one is brought to all;
 //! * the [`SigningKeys`](crate::SigningKeys), or at least every node's keys in what verifiers know;
 //! * clocks, to within a minute.
 //!
