@@ -1,9 +1,7 @@
 use crate::claims::Thumbprint;
 use crate::clock::Timestamp;
 use crate::refresh_token::{SessionId, TokenHash};
-use crate::store::{
-    CustomClaims, Outcome, RevokedBy, Session, StoreError, StoreErrorKind, rotation::Chain,
-};
+use crate::store::{CustomClaims, RevokedBy, Session, StoreError, StoreErrorKind, rotation::Chain};
 
 /// A row of `auth_session`, column by column. What is null where it must not be is damage.
 pub(super) trait SessionRow {
@@ -12,28 +10,11 @@ pub(super) trait SessionRow {
     fn number(&self, column: &str) -> sqlx::Result<Option<i64>>;
 
     fn bytes(&self, column: &str) -> sqlx::Result<Option<&[u8]>>;
-
-    /// What the rotation that returned the row decided, by its number in the statement.
-    fn last_outcome(&self) -> sqlx::Result<i64>;
 }
 
 /// The session of a row of `auth_session`.
 pub(super) fn session(row: &impl SessionRow) -> Result<Session, StoreError> {
     read(row).map_err(|error| StoreError::new(StoreErrorKind::Damaged, error))
-}
-
-/// What the rotation that returned the row decided.
-pub(super) fn outcome(row: &impl SessionRow) -> Result<Outcome, StoreError> {
-    match row.last_outcome() {
-        Ok(1) => Ok(Outcome::Advanced),
-        Ok(2) => Ok(Outcome::Replayed),
-        Ok(3) => Ok(Outcome::Late),
-        Ok(4) => Ok(Outcome::Forked),
-        Ok(5) => Ok(Outcome::Stale),
-        Ok(6) => Ok(Outcome::Future),
-        Ok(7) => Ok(Outcome::Kept),
-        _ => Err(StoreErrorKind::Damaged.into()),
-    }
 }
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;

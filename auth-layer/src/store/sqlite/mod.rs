@@ -1,5 +1,6 @@
 mod feed;
 mod open;
+mod rotations;
 mod row;
 mod statements;
 mod writer;

@@ -1,9 +1,16 @@
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-pub(super) use crate::store::row::{outcome, session};
+pub(super) use crate::store::row::session;
 
+use crate::refresh_token::SessionId;
 use crate::store::row::SessionRow;
+
+/// The id, of whatever else is in the row.
+pub(super) fn id(row: &SqliteRow) -> Option<SessionId> {
+    let bytes: &[u8] = row.try_get("id").ok()?;
+    Some(SessionId::from_bytes(bytes.try_into().ok()?))
+}
 
 impl SessionRow for SqliteRow {
     fn text(&self, column: &str) -> sqlx::Result<Option<&str>> {
@@ -16,9 +23,5 @@ impl SessionRow for SqliteRow {
 
     fn bytes(&self, column: &str) -> sqlx::Result<Option<&[u8]>> {
         self.try_get(column)
-    }
-
-    fn last_outcome(&self) -> sqlx::Result<i64> {
-        self.try_get("last_outcome")
     }
 }

@@ -4,9 +4,7 @@ use sqlx::{Sqlite, SqlitePool, query};
 
 use super::row;
 use crate::clock::Timestamp;
-use crate::store::{
-    Dead, LIST_LIMIT, RevokedBy, Rotated, Rotation, Selection, Session, StoreError, StoreErrorKind,
-};
+use crate::store::{LIST_LIMIT, RevokedBy, Selection, Session, StoreError, StoreErrorKind};
 
 pub(super) async fn insert(on: &mut SqliteConnection, it: &Session) -> Result<(), StoreError> {
     let millis = Timestamp::as_millis;
@@ -35,46 +33,6 @@ pub(super) async fn insert(on: &mut SqliteConnection, it: &Session) -> Result<()
         .await
         .map_err(unavailable)?;
     Ok(())
-}
-
-pub(super) async fn rotate(
-    on: &mut SqliteConnection,
-    it: &Rotation,
-) -> Result<Rotated, StoreError> {
-    let updated = query(include_str!("rotate.sql"))
-        .bind(&it.session.as_bytes()[..])
-        .bind(count(it.generation))
-        .bind(&it.presented.as_bytes()[..])
-        .bind(&it.child.as_bytes()[..])
-        .bind(it.keyed)
-        .bind(it.now.as_millis())
-        .bind(it.now.plus(it.idle).as_millis())
-        .bind(it.forgiven_since().map(Timestamp::as_millis))
-        .bind(&it.client_id)
-        .bind(it.ip.map(|it| it.to_string()))
-        .bind(&it.user_agent)
-        .bind(it.jkt.as_ref().map(|it| &it.as_bytes()[..]))
-        .bind(it.keep_bound)
-        .fetch_optional(&mut *on)
-        .await
-        .map_err(unavailable)?;
-    match updated {
-        Some(row) => Ok(Rotated::Decided(row::outcome(&row)?, row::session(&row)?)),
-        None => Ok(Rotated::Dead(why_dead(on, it).await?)),
-    }
-}
-
-/// The update found no live session; this tells why, and changes nothing.
-async fn why_dead(on: &mut SqliteConnection, it: &Rotation) -> Result<Dead, StoreError> {
-    let found = query("SELECT * FROM auth_session WHERE id = ?")
-        .bind(&it.session.as_bytes()[..])
-        .fetch_optional(on)
-        .await
-        .map_err(unavailable)?;
-    let Some(row) = found else {
-        return Ok(Dead::Unknown);
-    };
-    Ok(row::session(&row)?.admit(it).err().unwrap_or(Dead::Unknown))
 }
 
 pub(super) async fn revoke(
@@ -162,7 +120,7 @@ pub(super) fn is_damage(code: &str) -> bool {
 }
 
 /// Generations end below `i64::MAX`: the token's format sees to it.
-fn count(generation: u64) -> i64 {
+pub(super) fn count(generation: u64) -> i64 {
     i64::try_from(generation).unwrap_or(i64::MAX)
 }
 
@@ -191,8 +149,7 @@ const DELETE_EXPIRED: &str = "DELETE FROM auth_session WHERE id IN \
     (SELECT id FROM auth_session WHERE absolute_expires_at < ? LIMIT ?)";
 
 #[cfg(test)]
-pub(super) const ALL: [&str; 8] = [
-    include_str!("rotate.sql"),
+pub(super) const ALL: [&str; 7] = [
     REVOKE_ONE,
     REVOKE_SUBJECT,
     REVOKE_OTHERS,

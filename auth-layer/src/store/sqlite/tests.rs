@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::refresh_token::{SessionId, TokenHash};
-use crate::store::{Outcome, StoreErrorKind};
+use crate::store::{Dead, Outcome, StoreErrorKind};
 
 const NOW: Timestamp = Timestamp::from_secs(1_000);
 
@@ -292,6 +292,65 @@ async fn a_statement_that_fails_takes_the_whole_batch_back_and_the_next_goes_thr
 }
 
 #[tokio::test]
+async fn rotations_of_one_session_in_one_batch_are_decided_one_after_the_other() {
+    let (_folder, path) = path();
+    let store = SqliteStore::open(&path).await.unwrap();
+    store.insert(session(1)).await.unwrap();
+    let mut competing = rotation(1, 0);
+    competing.child = hash(9, 1);
+    let (first, repeat, next, fork, after) = tokio::join!(
+        store.rotate(rotation(1, 0)),
+        store.rotate(rotation(1, 0)),
+        store.rotate(rotation(1, 1)),
+        store.rotate(competing),
+        store.rotate(rotation(1, 2)),
+    );
+    let outcome = |it: Result<Rotated, StoreError>| match it.unwrap() {
+        Rotated::Decided(outcome, session) => Ok((outcome, session.chain.generation)),
+        Rotated::Dead(dead) => Err(dead),
+    };
+    assert_eq!(outcome(first), Ok((Outcome::Advanced, 1)));
+    assert_eq!(outcome(repeat), Ok((Outcome::Replayed, 1)));
+    assert_eq!(outcome(next), Ok((Outcome::Advanced, 2)));
+    assert_eq!(outcome(fork), Ok((Outcome::Stale, 2)));
+    assert_eq!(outcome(after), Err(Dead::Revoked));
+    let stored = query("SELECT generation, revoked_by FROM auth_session")
+        .fetch_one(&mut raw(&path).await)
+        .await
+        .unwrap();
+    assert_eq!(
+        (stored.get(0), stored.get(1)),
+        (2_i64, "reuse".to_owned()),
+        "the last of it was written"
+    );
+}
+
+#[tokio::test]
+async fn a_damaged_session_harms_nobody_else() {
+    let (_folder, path) = path();
+    let store = SqliteStore::open(&path).await.unwrap();
+    for number in 0..3 {
+        store.insert(session(number)).await.unwrap();
+    }
+    raw_sql("UPDATE auth_session SET claims = '[' WHERE id = zeroblob(16)")
+        .execute(&mut raw(&path).await)
+        .await
+        .unwrap();
+    let (good, bad, other) = tokio::join!(
+        store.rotate(rotation(1, 0)),
+        store.rotate(rotation(0, 0)),
+        store.rotate(rotation(2, 0)),
+    );
+    for answer in [good, other] {
+        assert!(matches!(
+            answer.unwrap(),
+            Rotated::Decided(Outcome::Advanced, _)
+        ));
+    }
+    assert_eq!(bad.unwrap_err().kind(), StoreErrorKind::Damaged);
+}
+
+#[tokio::test]
 async fn a_caller_that_goes_away_loses_nothing() {
     let (_folder, path) = path();
     let store = SqliteStore::open(&path).await.unwrap();
@@ -370,8 +429,9 @@ async fn every_statement_finds_its_rows_by_an_index() {
     let (_folder, path) = path();
     let _store = SqliteStore::open(&path).await.unwrap();
     let mut raw = raw(&path).await;
-    let statements = [statements::ALL.as_slice(), &[feed::REVOKED]].concat();
-    for statement in statements {
+    let rotating = rotations::statements();
+    let statements = statements::ALL.into_iter().chain([feed::REVOKED]);
+    for statement in statements.chain(rotating.iter().map(String::as_str)) {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
         let plan = query(explain).fetch_all(&mut raw).await.unwrap();
         for step in plan {

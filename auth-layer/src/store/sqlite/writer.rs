@@ -5,6 +5,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _, query};
 use tokio::sync::{mpsc, oneshot};
 
+use super::rotations;
 use super::statements::{self, unavailable};
 use crate::clock::Timestamp;
 use crate::store::{RevokedBy, Rotated, Rotation, Selection, Session, StoreError, StoreErrorKind};
@@ -93,6 +94,8 @@ impl Task {
         let mut batch = Vec::with_capacity(BATCH);
         while waiting.recv_many(&mut batch, BATCH).await > 0 {
             self.commit(batch.drain(..)).await;
+            // Whoever was answered may ask again at once, and need not wait for one more commit.
+            tokio::task::yield_now().await;
         }
         if let Some(connection) = self.connection {
             let _ = connection.close().await;
@@ -119,8 +122,24 @@ impl Task {
             .await
             .map_err(unavailable)?;
         let mut answers = Vec::new();
+        let mut rotations = Vec::new();
         for job in jobs {
-            answers.push(job.run(on).await?);
+            answers.push(match job {
+                Job::Rotate(it, reply) => {
+                    rotations.push((it, reply));
+                    continue;
+                }
+                Job::Insert(it, reply) => answer(reply, statements::insert(on, &it).await)?,
+                Job::Revoke(which, by, now, reply) => {
+                    answer(reply, statements::revoke(on, &which, by, now).await)?
+                }
+                Job::DeleteExpired(before, limit, reply) => {
+                    answer(reply, statements::delete_expired(on, before, limit).await)?
+                }
+            });
+        }
+        if !rotations.is_empty() {
+            rotate(on, rotations, &mut answers).await?;
         }
         query("COMMIT").execute(on).await.map_err(unavailable)?;
         Ok(answers)
@@ -134,19 +153,36 @@ impl Task {
     }
 }
 
-impl Job {
-    async fn run(self, on: &mut SqliteConnection) -> Result<Answer, StoreError> {
-        match self {
-            Self::Insert(it, reply) => answer(reply, statements::insert(on, &it).await),
-            Self::Rotate(it, reply) => answer(reply, statements::rotate(on, &it).await),
-            Self::Revoke(which, by, now, reply) => {
-                answer(reply, statements::revoke(on, &which, by, now).await)
-            }
-            Self::DeleteExpired(before, limit, reply) => {
-                answer(reply, statements::delete_expired(on, before, limit).await)
-            }
+async fn rotate(
+    on: &mut SqliteConnection,
+    waiting: Vec<(Box<Rotation>, Reply<Rotated>)>,
+    answers: &mut Vec<Answer>,
+) -> Result<(), StoreError> {
+    let (asked, replies): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+    let asked: Vec<_> = asked.iter().map(|it| &**it).collect();
+    let rotated = match rotations::rotate(on, &asked).await {
+        Err(error) if error.kind() == StoreErrorKind::Damaged => one_by_one(on, &asked).await,
+        rotated => rotated?,
+    };
+    for (reply, rotated) in replies.into_iter().zip(rotated) {
+        answers.push(answer(reply, rotated)?);
+    }
+    Ok(())
+}
+
+/// The damage is where one of them is, and harms nobody else.
+async fn one_by_one(
+    on: &mut SqliteConnection,
+    asked: &[&Rotation],
+) -> Vec<Result<Rotated, StoreError>> {
+    let mut rotated = Vec::new();
+    for it in asked.chunks(1) {
+        match rotations::rotate(on, it).await {
+            Ok(one) => rotated.extend(one),
+            Err(error) => rotated.push(Err(error)),
         }
     }
+    rotated
 }
 
 type Answer = Box<dyn FnOnce() + Send>;
