@@ -25,6 +25,10 @@ pub struct Load {
 
 /// What came of one request.
 #[derive(Debug)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the programs say which, and there is no fourth"
+)]
 pub enum Answer {
     /// It was served.
     Served(Option<Outcome>),
