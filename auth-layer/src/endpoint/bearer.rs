@@ -1,8 +1,11 @@
-use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::request::Parts;
 
+use super::credential::{Credential, Scheme};
+use super::denial::Denial;
 use super::endpoints::Shared;
+use super::proof::Proof;
 use super::refusal::Refusal;
+use crate::proof::BindingErrorKind;
 use crate::refresh_token::SessionId;
 use crate::verify::{Verify as _, VerifyErrorKind};
 
@@ -10,19 +13,35 @@ use crate::verify::{Verify as _, VerifyErrorKind};
 pub(super) struct Caller {
     pub(super) subject: String,
     pub(super) session: SessionId,
+    /// That the token is the caller's own.
+    pub(super) proof: Proof,
 }
 
 impl Shared {
-    /// The bearer of an access token of this issuer (RFC 6750) whose session is alive: the store
-    /// knows what was revoked elsewhere a moment ago.
-    pub(super) async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
-        let verification = self.issuer.verifier().verify(bearer(headers)?);
-        let claims = verification.await.map_err(|error| match error.kind() {
-            VerifyErrorKind::KeysUnavailable => Refusal::unavailable(),
-            kind => Refusal::invalid_token(kind.description()),
-        })?;
+    /// The bearer of an access token of this issuer (RFC 6750), who holds its key if it is bound to
+    /// one (RFC 9449 s7), and whose session is alive: the store knows what was revoked elsewhere a
+    /// moment ago.
+    pub(super) async fn caller(&self, request: &Parts) -> Result<Caller, Refusal> {
+        let credential = Credential::of(&request.headers, self.dpop.is_some())
+            .map_err(|denial| self.deny(denial, Scheme::Bearer))?;
+        let caller = self.identify(request, credential).await;
+        caller.map_err(|denial| self.deny(denial, credential.scheme))
+    }
+
+    async fn identify(
+        &self,
+        request: &Parts,
+        credential: Credential<'_>,
+    ) -> Result<Caller, Denial> {
+        if credential.scheme == Scheme::Bearer && self.requires_dpop() {
+            return Err(Denial::Binding(BindingErrorKind::DpopRequired));
+        }
+        let verification = self.verifier.verify(credential.token);
+        let claims = verification.await.map_err(|error| error.kind())?;
+        let bound_to = claims.confirmation();
+        let proof = self.prove_holder(request, credential, bound_to).await?;
         if !claims.scopes().contains_all(&self.sessions_scopes) {
-            return Err(Refusal::insufficient_scope(&self.sessions_scopes));
+            return Err(Denial::Scope);
         }
         let sid = claims.session_id().and_then(|it| it.parse().ok());
         let session = match sid {
@@ -33,25 +52,13 @@ impl Shared {
             Some(session) if claims.subject() == Some(&session.subject) => Ok(Caller {
                 subject: session.subject,
                 session: session.id,
+                proof,
             }),
-            _ => Err(Refusal::invalid_token(
-                VerifyErrorKind::Revoked.description(),
-            )),
+            _ => Err(Denial::Token(VerifyErrorKind::Revoked)),
         }
     }
-}
 
-fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (Some(value), more) = (values.next(), values.next()) else {
-        return Err(Refusal::no_access_token());
-    };
-    let value = value.to_str().ok().filter(|_| more.is_none());
-    let value = value.ok_or(Refusal::invalid(
-        "Authorization occurs twice, or is no text",
-    ))?;
-    match value.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
-        _ => Err(Refusal::no_access_token()),
+    fn requires_dpop(&self) -> bool {
+        self.dpop.as_ref().is_some_and(|it| it.required)
     }
 }

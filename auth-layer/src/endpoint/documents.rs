@@ -32,8 +32,7 @@ impl Shared {
 
     /// RFC 8414 s2.
     pub(super) fn metadata(&self) -> http::Response<EndpointBody> {
-        let base = self.base_url.as_deref().unwrap_or(self.issuer.name());
-        let base = base.trim_end_matches('/');
+        let base = self.base().trim_end_matches('/');
         let introspects = self.clients.any_confidential();
         json(&Metadata {
             issuer: self.issuer.name(),

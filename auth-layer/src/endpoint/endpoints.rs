@@ -10,6 +10,7 @@ use super::{ClientAddress, EndpointBody};
 use crate::issue::{TokenIssuer, TokenPair};
 use crate::proof::Dpop;
 use crate::scope::Scopes;
+use crate::verify::Verifier;
 
 /// The endpoints of a [`TokenIssuer`], as one service that is always ready and never fails.
 ///
@@ -22,6 +23,8 @@ pub struct TokenEndpoints(pub(super) Arc<Shared>);
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) issuer: TokenIssuer,
+    /// Of access tokens; it lets bound ones through only where proofs are checked.
+    pub(super) verifier: Verifier,
     pub(super) clients: Clients,
     pub(super) cookies: Option<CookieMode>,
     pub(super) dpop: Option<Dpop>,
@@ -37,6 +40,7 @@ impl TokenEndpoints {
     /// The endpoints of `issuer`, without OAuth clients and cookies.
     pub fn new(issuer: TokenIssuer) -> Self {
         Self(Arc::new(Shared {
+            verifier: issuer.verifier(),
             issuer,
             clients: Clients::default(),
             cookies: None,
@@ -126,6 +130,13 @@ impl TokenEndpoints {
 
     pub(super) fn shared(&mut self) -> &mut Shared {
         Arc::make_mut(&mut self.0)
+    }
+}
+
+impl Shared {
+    /// Where the endpoints are to be found from outside.
+    pub(super) fn base(&self) -> &str {
+        self.base_url.as_deref().unwrap_or(self.issuer.name())
     }
 }
 

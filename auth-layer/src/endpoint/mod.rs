@@ -41,8 +41,8 @@
 //! An `Idempotency-Key` may come with every refresh: 16 to 64 random bytes, base64url, in quotes.
 //!
 //! # Sessions
-//! `/sessions` wants an access token of this issuer as bearer, and is about the sessions of its
-//! subject: a list of `{"sid", "label", "created_at", "rotated_at", "ip", "user_agent", "current"}`,
+//! `/sessions` wants an access token of this issuer, as bearer or, of a session that is bound to a key,
+//! with a [proof](TokenEndpoints::dpop), and is about the sessions of its subject: a list of `{"sid", "label", "created_at", "rotated_at", "ip", "user_agent", "current"}`,
 //! times in seconds since the Unix epoch. To log out everywhere, `DELETE /sessions`, then
 //! `POST /logout`. After a change of password call
 //! [`revoke_others`](crate::TokenIssuer::revoke_others).
@@ -101,7 +101,7 @@
 //! # Clients that hold a key
 //! Where [proofs are checked](TokenEndpoints::dpop) a client on a device can bind its session to a key
 //! that never leaves it (RFC 9449 s5): then a stolen token is worth nothing. For pages of another origin
-//! allow the header `DPoP` and expose `DPoP-Nonce`.
+//! allow the header `DPoP` and expose `DPoP-Nonce` and `WWW-Authenticate`.
 //!
 //! # Limits
 //! [`Limits`] are on by default. Those by address want to know the address: see [`ClientAddress`].
@@ -112,10 +112,13 @@ mod bearer;
 mod body;
 mod client;
 mod cookie;
+mod credential;
 mod csrf;
+mod denial;
 mod documents;
 mod endpoints;
 mod form;
+mod holder;
 mod idempotency;
 mod introspect;
 mod limit;

@@ -1,12 +1,13 @@
 use http::request::Parts;
 use http::{HeaderName, HeaderValue};
 
+use super::denial::Denial;
 use super::endpoints::{Shared, TokenEndpoints};
 use super::refusal::Refusal;
 use super::{EndpointBody, Response};
 use crate::claims::Thumbprint;
 use crate::issue::{RefreshErrorKind, SessionEvent};
-use crate::proof::{Dpop, Freshness, ProofErrorKind};
+use crate::proof::{Dpop, Freshness, ProofErrorKind, Proved};
 use crate::refresh_token::SessionId;
 
 impl TokenEndpoints {
@@ -20,11 +21,21 @@ impl TokenEndpoints {
     /// `use_dpop_nonce`, and neither costs the token; another key than that of the session with
     /// `invalid_grant`.
     ///
+    /// At `/sessions` the access token of such a session is taken with the scheme `DPoP` and a proof of
+    /// its own (RFC 9449 s7.1), as the layer takes it, and as bearer it is refused. With
+    /// [`Dpop::required`] no other tokens are taken there.
+    ///
     /// A proof binds nothing afterwards: with the token of a session that was not bound at sign-in, a
     /// good one is of no account and the answer says `Bearer`. Who stole the token could else make it
     /// their own. Default: proofs are not looked at.
     pub fn dpop(mut self, dpop: Dpop) -> Self {
-        self.shared().dpop = Some(dpop);
+        let shared = self.shared();
+        let verifier = shared.issuer.verifier_builder().accept_sender_constrained();
+        // It has all that the issuer's own has; without it bound tokens stay refused.
+        if let Ok(verifier) = verifier.build() {
+            shared.verifier = verifier;
+        }
+        shared.dpop = Some(dpop);
         self
     }
 
@@ -69,6 +80,19 @@ pub(super) struct Proof {
 }
 
 impl Proof {
+    /// A good proof, if it was not used before.
+    pub(super) async fn settle(proved: Proved) -> Result<Self, Flaw> {
+        match proved.replay.await {
+            Freshness::Fresh => Ok(Self {
+                jkt: Some(proved.jkt),
+                nonce: proved.nonce,
+            }),
+            Freshness::Replayed => Err(Flaw::Invalid(ProofErrorKind::Replayed)),
+            Freshness::OverQuota => Err(Flaw::TooMany),
+            Freshness::Unknown => Err(Flaw::Unknown),
+        }
+    }
+
     pub(super) fn hand_out(self, mut response: Response) -> Response {
         if let Some(nonce) = self.nonce {
             response.headers_mut().insert(DPOP_NONCE, nonce);
@@ -108,7 +132,11 @@ impl Shared {
 
     /// RFC 9449 s5 and s8.
     pub(super) fn invalid_proof(&self, kind: ProofErrorKind) -> Refusal {
-        let refusal = Refusal::invalid_proof(kind);
+        self.with_nonce(Refusal::invalid_proof(kind))
+    }
+
+    /// With the nonce to use next, if there are nonces.
+    pub(super) fn with_nonce(&self, refusal: Refusal) -> Refusal {
         match self.dpop.as_ref().and_then(Dpop::nonce) {
             Some(nonce) => refusal.with(DPOP_NONCE, nonce),
             None => refusal,
@@ -119,19 +147,10 @@ impl Shared {
         let Some(dpop) = &self.dpop else {
             return Ok(Proof::default());
         };
-        let base = self.base_url.as_deref().unwrap_or(self.issuer.name());
-        let proved = dpop.check_grant(request, base).map_err(Flaw::Invalid)?;
-        let Some(proved) = proved else {
-            return Ok(Proof::default());
-        };
-        match proved.replay.await {
-            Freshness::Fresh => Ok(Proof {
-                jkt: Some(proved.jkt),
-                nonce: proved.nonce,
-            }),
-            Freshness::Replayed => Err(Flaw::Invalid(ProofErrorKind::Replayed)),
-            Freshness::OverQuota => Err(Flaw::TooMany),
-            Freshness::Unknown => Err(Flaw::Unknown),
+        let proved = dpop.check_grant(request, self.base());
+        match proved.map_err(Flaw::Invalid)? {
+            Some(proved) => Proof::settle(proved).await,
+            None => Ok(Proof::default()),
         }
     }
 
@@ -146,10 +165,20 @@ impl Shared {
 
 /// Why a request proves nothing although it tries to.
 #[derive(Clone, Copy)]
-enum Flaw {
+pub(super) enum Flaw {
     Invalid(ProofErrorKind),
     TooMany,
     Unknown,
+}
+
+impl From<Flaw> for Denial {
+    fn from(flaw: Flaw) -> Self {
+        match flaw {
+            Flaw::Invalid(kind) => Self::Proof(kind),
+            Flaw::TooMany => Self::Other(Refusal::too_many(SHORTLY)),
+            Flaw::Unknown => Self::Other(Refusal::unavailable()),
+        }
+    }
 }
 
 /// The header with the nonce to use from now on (RFC 9449 s8).

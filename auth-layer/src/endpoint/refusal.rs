@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::Response;
 use super::wire::json;
 use crate::proof::ProofErrorKind;
-use crate::scope::Scopes;
 use crate::store::StoreError;
 
 /// A request that is not granted: a row of the error table.
@@ -49,6 +48,16 @@ impl Refusal {
         StatusCode::UNAUTHORIZED,
         "invalid_client",
         "The client is unknown or did not prove itself",
+    );
+    pub(super) const NO_ACCESS_TOKEN: Self = Self::new(
+        StatusCode::UNAUTHORIZED,
+        "unauthorized",
+        "No access token was sent",
+    );
+    pub(super) const LACKS_SCOPE: Self = Self::new(
+        StatusCode::FORBIDDEN,
+        "insufficient_scope",
+        "The access token lacks a scope",
     );
 
     /// `invalid_request`, 400.
@@ -122,37 +131,31 @@ impl Refusal {
         self.with(WWW_AUTHENTICATE, challenge)
     }
 
-    pub(super) fn no_access_token() -> Self {
-        let description = "No access token was sent";
-        let refusal = Self::new(StatusCode::UNAUTHORIZED, "unauthorized", description);
-        refusal.challenge_bearer("Bearer realm=\"sessions\"")
+    pub(super) const fn invalid_token(description: &'static str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_token", description)
     }
 
-    pub(super) fn invalid_token(description: &'static str) -> Self {
-        let refusal = Self::new(StatusCode::UNAUTHORIZED, "invalid_token", description);
-        refusal.challenge_bearer(&format!(
-            "Bearer realm=\"sessions\", error=\"invalid_token\", error_description=\"{description}\""
-        ))
+    /// As [`invalid_proof`](Self::invalid_proof), but beside an access token (RFC 9449 s7.1 and s9).
+    pub(super) fn unproved(kind: ProofErrorKind) -> Self {
+        match kind {
+            ProofErrorKind::Repeated => Self::invalid(kind.description()),
+            kind => Self {
+                status: StatusCode::UNAUTHORIZED,
+                ..Self::invalid_proof(kind)
+            },
+        }
     }
 
-    pub(super) fn insufficient_scope(needed: &Scopes) -> Self {
-        let description = "The access token lacks a scope";
-        let refusal = Self::new(StatusCode::FORBIDDEN, "insufficient_scope", description);
-        refusal.challenge_bearer(&format!(
-            "Bearer realm=\"sessions\", error=\"insufficient_scope\", scope=\"{needed}\""
-        ))
+    /// What a challenge says of it (RFC 6750 s3).
+    pub(super) fn explanation(&self) -> String {
+        let description = self.description.unwrap_or_default();
+        let error = self.error;
+        format!(", error=\"{error}\", error_description=\"{description}\"")
     }
 
     pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
-    }
-
-    /// RFC 6750 s3; what it quotes has neither quotes nor backslashes.
-    fn challenge_bearer(self, challenge: &str) -> Self {
-        let plain = HeaderValue::from_static("Bearer");
-        let challenge = HeaderValue::from_str(challenge).unwrap_or(plain);
-        self.with(WWW_AUTHENTICATE, challenge)
     }
 
     const fn new(status: StatusCode, error: &'static str, description: &'static str) -> Self {

@@ -12,11 +12,17 @@ pub(super) enum Route {
     Revoke,
     Introspect,
     LogOut,
-    ListSessions,
-    EndSession(SessionId),
-    EndOtherSessions,
+    Sessions(Wish),
     Keys,
     Metadata,
+}
+
+/// What a user wants with their sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    List,
+    End(SessionId),
+    EndOthers,
 }
 
 pub(super) const REFRESH: &str = "/refresh";
@@ -37,11 +43,11 @@ impl Route {
             REVOKE => (Self::Revoke, "POST"),
             INTROSPECT => (Self::Introspect, "POST"),
             LOG_OUT => (Self::LogOut, "POST"),
-            SESSIONS if is_delete => (Self::EndOtherSessions, "DELETE"),
-            SESSIONS => (Self::ListSessions, "GET, HEAD, DELETE"),
+            SESSIONS if is_delete => (Self::Sessions(Wish::EndOthers), "DELETE"),
+            SESSIONS => (Self::Sessions(Wish::List), "GET, HEAD, DELETE"),
             KEYS => (Self::Keys, "GET, HEAD"),
             METADATA => (Self::Metadata, "GET, HEAD"),
-            _ => (Self::EndSession(session(path)?), "DELETE"),
+            _ => (Self::Sessions(Wish::End(session(path)?)), "DELETE"),
         };
         if allowed.split(", ").any(|it| it == method.as_str()) {
             Ok(route)

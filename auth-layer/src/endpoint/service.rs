@@ -79,9 +79,7 @@ impl Shared {
             Route::Revoke => self.revoke(headers, &body).await,
             Route::Introspect => self.introspect(headers, &body).await,
             Route::LogOut => self.log_out(request, &body).await,
-            Route::ListSessions => self.list_sessions(headers).await,
-            Route::EndSession(sid) => self.end_session(headers, sid).await,
-            Route::EndOtherSessions => self.end_other_sessions(headers).await,
+            Route::Sessions(wish) => self.sessions(request, wish).await,
             Route::Keys => Ok(self.keys(headers)),
             Route::Metadata => Ok(self.metadata()),
         }

@@ -35,6 +35,28 @@ impl Dpop {
         token: &str,
         jkt: &Thumbprint,
     ) -> Result<Proved, Unproved> {
+        self.check_of(&self.origin, request, token, jkt)
+    }
+
+    /// As [`check`](Self::check), for a service that is at `base` unless something else says where.
+    #[cfg(feature = "issue")]
+    pub(crate) fn check_at(
+        &self,
+        base: &str,
+        request: &Parts,
+        token: &str,
+        jkt: &Thumbprint,
+    ) -> Result<Proved, Unproved> {
+        self.check_of(&self.origin.or_public(base), request, token, jkt)
+    }
+
+    fn check_of(
+        &self,
+        origin: &Origin,
+        request: &Parts,
+        token: &str,
+        jkt: &Thumbprint,
+    ) -> Result<Proved, Unproved> {
         let proof = SignedProof::parse(only_proof(&request.headers)?)?;
         let (algorithm, key) = proof.check_header(&self.algorithms)?;
         let key = key.canonical()?;
@@ -43,7 +65,7 @@ impl Dpop {
             return Err(Unproved::Binding(BindingErrorKind::WrongKey));
         }
         let claims = proof.claims(&key.prepare(algorithm)?)?;
-        self.check_target(&claims, request, &self.origin)?;
+        self.check_target(&claims, request, origin)?;
         check_token(&claims, token)?;
         Ok(self.check_use(&claims, *jkt)?)
     }
