@@ -17,6 +17,9 @@ pub struct SignedIn {
     /// The OAuth 2.0 client.
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
+    /// The server knows no idempotency keys: send none, and let processes on one file take turns.
+    #[arg(long)]
+    plain: bool,
     /// A JSON file with `access_token`, `refresh_token` and perhaps `expires_in`, as a log-in
     /// answers; it is updated.
     #[arg(long, value_name = "FILE")]
@@ -48,10 +51,14 @@ impl SignedIn {
             Some(id) => refresher.client_id(id),
             None => refresher,
         };
-        Ok(TokenManager::builder(refresher)
+        let session = TokenManager::builder(refresher)
             .store(self.store().await?)
-            .origin(api)
-            .build()?)
+            .origin(api);
+        let session = match self.plain {
+            true => session.plain_server(),
+            false => session,
+        };
+        Ok(session.build()?)
     }
 
     async fn store(&self) -> Result<FileStore, Box<dyn Error>> {

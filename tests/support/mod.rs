@@ -90,7 +90,8 @@ pub(crate) fn run(example: &str, args: &[&str]) -> Output {
         .expect("the example was built")
 }
 
-fn command(example: &str) -> Command {
+/// An example that is about to be started.
+pub(crate) fn command(example: &str) -> Command {
     static FOLDER: OnceLock<std::path::PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(build);
     let mut command = Command::new(folder.join(example));

@@ -51,8 +51,9 @@ impl StoredTokens {
     }
 
     /// One JSON object: `access_token`, `refresh_token` (unless it is in a cookie), `generation`,
-    /// `expires_at` (seconds since the epoch, if the expiry is known), `idempotency_key` (if a refresh
-    /// has begun), and `token_type` and `dpop_key` (if the tokens are bound to a key).
+    /// `expires_at` (seconds since the epoch with up to three decimals, if the expiry is known),
+    /// `idempotency_key` (if a refresh has begun), and `token_type` and `dpop_key` (if the tokens are
+    /// bound to a key).
     ///
     /// The bytes are secret; the memory is wiped when they are dropped.
     pub fn to_json(&self) -> Zeroizing<Vec<u8>> {
@@ -66,7 +67,7 @@ impl StoredTokens {
             access_token: self.tokens.access_token().secret(),
             refresh_token: (!refresh_token.is_in_cookie()).then(|| refresh_token.secret()),
             generation: self.tokens.generation(),
-            expires_at: expires_at.map(|since_epoch| since_epoch.as_secs()),
+            expires_at: expires_at.map(rounded_seconds),
             idempotency_key: self.key.as_ref().map(IdempotencyKey::secret),
             // Without the feature such a record is refused, and not taken for that of a bearer token.
             token_type: bound_to.as_ref().map(|_| "DPoP"),
@@ -91,8 +92,8 @@ impl StoredTokens {
         let in_cookie = generation.map(|_| RefreshToken::in_cookie());
         let bound_to = parsed.dpop_key();
         let mut tokens = parsed.into_tokens(in_cookie.as_ref(), bound_to.as_ref())?;
-        if let Some(seconds) = expires_at {
-            let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+        if let Some(since_epoch) = expires_at {
+            let at = SystemTime::UNIX_EPOCH.checked_add(since_epoch);
             tokens = tokens.expires_at(at.unwrap_or(SystemTime::UNIX_EPOCH));
         }
         Ok(Self {
@@ -109,7 +110,7 @@ struct Record<'a> {
     refresh_token: Option<&'a str>,
     generation: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    expires_at: Option<u64>,
+    expires_at: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     idempotency_key: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -118,13 +119,18 @@ struct Record<'a> {
     dpop_key: Option<&'a str>,
 }
 
+/// To the millisecond: with less, whoever adopts a token of seconds would replace it too early.
+fn rounded_seconds(since_epoch: Duration) -> f64 {
+    (since_epoch.as_secs_f64() * 1_000.0).floor() / 1_000.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_record_survives_its_json() {
-        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_500);
         let tokens = TokenSet::new("access", "refresh")
             .expires_at(at)
             .with_generation(7);

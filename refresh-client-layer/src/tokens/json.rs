@@ -36,9 +36,10 @@ impl TokenJson {
         serde_json::from_slice(body).map_err(|_| InvalidTokensKind::NotJson.into())
     }
 
-    /// Seconds since the epoch.
-    pub(crate) fn expires_at(&self) -> Option<u64> {
-        self.expires_at.as_ref()?.as_u64()
+    /// Since the epoch.
+    pub(crate) fn expires_at(&self) -> Option<Duration> {
+        let seconds = self.expires_at.as_ref()?.as_f64()?;
+        Duration::try_from_secs_f64(seconds).ok()
     }
 
     pub(crate) fn generation(&self) -> Option<u64> {
