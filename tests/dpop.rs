@@ -1,16 +1,28 @@
 //! Tokens that are bound to a key: the client's layer and the server's, over a real socket.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use auth_layer::claims::Thumbprint;
 use auth_layer::clock::{Clock as _, SystemClock};
+use auth_layer::issue::NewSession;
 use auth_layer::proof::{Dpop, Nonces};
-use auth_layer::{Algorithm, AuthLayer, Claims, SigningKey, Verifier};
+use auth_layer::store::MemoryStore;
+use auth_layer::{
+    Algorithm, AuthLayer, Claims, RefreshSecrets, SigningKey, SigningKeys, TokenEndpoints,
+    TokenIssuer, Verifier,
+};
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::map_request;
 use axum::routing::post;
 use refresh_client_layer::dpop::DpopKey;
+use refresh_client_layer::reqwest::ReqwestService;
 use refresh_client_layer::{
-    AuthClient, Outcome, RefreshError, RefreshRequest, TokenManager, TokenSet,
+    AuthClient, HttpRefresher, Outcome, RefreshError, RefreshErrorKind, RefreshRequest, TokenError,
+    TokenManager, TokenSet,
 };
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -88,4 +100,128 @@ async fn a_bound_session_passes_the_servers_layer_and_survives_an_expiry() {
     }
     assert!(attempts[0] > 1, "{attempts:?}");
     assert_eq!(attempts[1..], [1, 1]);
+}
+
+#[tokio::test]
+async fn a_stolen_bound_token_is_of_no_use() {
+    let setting = Setting::new();
+    let (owner, thief) = (DpopKey::generate().unwrap(), DpopKey::generate().unwrap());
+    let url = setting.serve().await;
+    let token = setting.token(&owner, 900);
+    // The server has nothing for who lacks the key.
+    let refused = |_: RefreshRequest| async {
+        let kind = RefreshErrorKind::Refused;
+        Err::<TokenSet, _>(RefreshError::new(kind, "not the key of the session"))
+    };
+    for (stolen, expected) in [
+        (TokenSet::new(&token, "r").bound_to(owner), 200),
+        (TokenSet::new(&token, "r").bound_to(thief), 401),
+    ] {
+        let session = TokenManager::builder(refused).tokens(stolen).origin(&url);
+        let api = AuthClient::new(reqwest::Client::new(), session.build().unwrap());
+        let request = api.post(format!("{url}/echo")).body("");
+        assert_eq!(request.send().await.unwrap().status(), expected);
+    }
+    let bare = reqwest::Client::new().post(format!("{url}/echo"));
+    let answer = bare.bearer_auth(token).send().await.unwrap();
+    assert_eq!(answer.status(), 401);
+}
+
+/// The server's own endpoints, which want their nonce in each proof.
+struct Auth {
+    issuer: TokenIssuer,
+    url: String,
+    requests: Arc<AtomicU32>,
+}
+
+impl Auth {
+    async fn start() -> Self {
+        let keys = SigningKeys::new(SigningKey::generate(Algorithm::EdDSA).unwrap());
+        let secrets = RefreshSecrets::new(&[7; 32]).unwrap();
+        let issuer = TokenIssuer::builder(keys, secrets, MemoryStore::new())
+            .issuer("https://auth.example")
+            .audience("https://api.example")
+            .build()
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let proofs = Dpop::new().nonces(Nonces::new(&[8; 32]).unwrap());
+        let endpoints = TokenEndpoints::new(issuer.clone()).dpop(proofs);
+        let requests = Arc::new(AtomicU32::new(0));
+        let counted = requests.clone();
+        let app = Router::new()
+            .fallback_service(endpoints.base_url(&url))
+            .layer(map_request(move |request: Request| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                std::future::ready(request)
+            }));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Self {
+            issuer,
+            url,
+            requests,
+        }
+    }
+
+    /// The tokens of a session that is bound to `key`, as a thief has them too: without the key.
+    async fn sign_in(&self, key: &DpopKey) -> TokenSet {
+        let thumbprint: Thumbprint = key.thumbprint().parse().unwrap();
+        let session = NewSession::new("alice").bound_to(thumbprint);
+        let pair = self.issuer.start(session).await.unwrap();
+        TokenSet::new(pair.access_token(), pair.refresh_token().expose())
+    }
+
+    /// How often the session was refreshed, which still lives.
+    async fn generation(&self) -> u64 {
+        let sessions = self.issuer.list("alice").await.unwrap();
+        assert_eq!(sessions.len(), 1);
+        sessions[0].chain.generation
+    }
+
+    fn session(&self, tokens: TokenSet) -> TokenManager {
+        let http = ReqwestService::new(reqwest::Client::builder()).unwrap();
+        let refresher = HttpRefresher::json(format!("{}/refresh", self.url), http);
+        let session = TokenManager::builder(refresher).tokens(tokens);
+        session.build().unwrap()
+    }
+
+    /// How many requests have come since the last call.
+    fn requests(&self) -> u32 {
+        self.requests.swap(0, Ordering::Relaxed)
+    }
+}
+
+/// Only the first proof is sent without a nonce.
+#[tokio::test]
+async fn a_bound_session_is_refreshed_at_the_servers_endpoint() {
+    let auth = Auth::start().await;
+    let key = DpopKey::generate().unwrap();
+    let tokens = auth.sign_in(&key).await;
+    let session = auth.session(tokens.bound_to(key));
+    for requests in [2, 1, 1] {
+        let token = session.force_refresh().await.unwrap();
+        assert!(token.header().as_bytes().starts_with(b"DPoP "));
+        assert_eq!(auth.requests(), requests);
+    }
+    assert_eq!(auth.generation().await, 3);
+}
+
+#[tokio::test]
+async fn a_stolen_bound_refresh_token_is_of_no_use_and_its_owner_goes_on() {
+    let auth = Auth::start().await;
+    let key = DpopKey::generate().unwrap();
+    let stolen = auth.sign_in(&key).await;
+    let without_proof = auth.session(stolen.clone()).force_refresh().await;
+    assert!(without_proof.is_err());
+    let own_key = DpopKey::generate().unwrap();
+    let thief = auth.session(stolen.clone().bound_to(own_key));
+    let refused = thief.force_refresh().await.unwrap_err();
+    assert!(matches!(refused, TokenError::SessionEnded(_)));
+    assert_eq!(auth.generation().await, 0);
+
+    let owner = auth.session(stolen.bound_to(key));
+    for _ in 0..2 {
+        owner.force_refresh().await.unwrap();
+    }
+    assert_eq!(auth.generation().await, 2);
 }
