@@ -3,23 +3,37 @@
 use std::sync::Arc;
 
 use http::header::WWW_AUTHENTICATE;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 
 /// The rule in use.
-pub(crate) type Predicate = Arc<dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync>;
+#[derive(Clone, Default)]
+pub(crate) enum Rule {
+    #[default]
+    Default,
+    Own(Arc<dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync>),
+}
+
+impl Rule {
+    pub(crate) fn asks(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+        match self {
+            Self::Default => wants_fresher_token(status, headers),
+            Self::Own(rule) => rule(status, headers),
+        }
+    }
+}
 
 /// The default rule: true for a 401 whose `Bearer` or `DPoP` challenge says `invalid_token`, or that has no
 /// such challenge with an error code at all (RFC 6750 section 3, RFC 9449 section 7.1); and for a gRPC
 /// status of 16, unauthenticated.
 ///
 /// A challenge that gives another code, such as `insufficient_scope`, is not cured by a new token.
-pub(crate) fn wants_fresher_token(status: StatusCode, headers: &HeaderMap) -> bool {
+fn wants_fresher_token(status: StatusCode, headers: &HeaderMap) -> bool {
     match status {
         StatusCode::UNAUTHORIZED => match error_code(headers) {
             Some(code) => code == "invalid_token",
             None => true,
         },
-        StatusCode::OK => headers.get("grpc-status").is_some_and(|code| code == "16"),
+        StatusCode::OK => headers.get(GRPC_STATUS).is_some_and(|code| code == "16"),
         _ => false,
     }
 }
@@ -30,6 +44,8 @@ pub(crate) fn wants_nonce(status: StatusCode, headers: &HeaderMap) -> bool {
         && headers.contains_key("dpop-nonce")
         && error_code(headers).is_some_and(|code| code == "use_dpop_nonce")
 }
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// The error code of the first `Bearer` or `DPoP` challenge that has one.
 fn error_code(headers: &HeaderMap) -> Option<String> {

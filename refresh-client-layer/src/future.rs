@@ -34,9 +34,7 @@ pin_project! {
         call: Call,
         // For the next attempt; it is not ready yet.
         service: S,
-        // Not sent yet.
-        request: Option<R>,
-        // What a second attempt sends.
+        // What the next attempt sends.
         spare: Option<Spare<R>>,
         // The response that asked for a fresher token, in case there is none.
         refusal: Option<S::Response>,
@@ -52,13 +50,13 @@ pin_project! {
         Picking { picking: Picking },
         // No token yet. Nothing is held that others might need to get one: no readied service, no
         // finished attempt.
-        Waiting { #[pin] wait: Wait },
+        Waiting { wait: Pin<Box<Wait>> },
         // There is a token, or there need not be one, and the service is made ready.
         Readying { lease: Option<Lease> },
         // An attempt is under way.
         Sent { #[pin] response: F },
         // There is a response, and its status may be in the trailers.
-        Answered { #[pin] answer: Answer<T> },
+        Answered { answer: Answer<T> },
         // Over before it began.
         Failed { error: Option<TokenError> },
     }
@@ -78,7 +76,7 @@ where
                 Ok(lease) => Self::send_at_once(call, ready, request, lease),
                 Err(error) => {
                     let state = State::Failed { error: Some(error) };
-                    Self::new(call, ready.clone(), None, None, state)
+                    Self::new(call, ready.clone(), None, state)
                 }
             },
             Pending::Later(wait) => Self::later(call, &ready, request, State::Waiting { wait }),
@@ -92,7 +90,7 @@ where
 
     /// The clone is not ready, and what was readied goes back to those who can use it.
     fn later(call: Call, ready: &S, request: R, state: State<S::Future, S::Response>) -> Self {
-        Self::new(call, ready.clone(), Some(request), None, state)
+        Self::new(call, ready.clone(), Some(Spare::copy(request)), state)
     }
 
     /// Sends `request` with `ready` and without a token.
@@ -103,20 +101,18 @@ where
     fn send_at_once(mut call: Call, mut ready: S, request: R, lease: Option<Lease>) -> Self {
         let (request, spare) = prepare(&mut call, request, lease);
         let response = ready.call(request);
-        Self::new(call, ready, None, spare, State::Sent { response })
+        Self::new(call, ready, spare, State::Sent { response })
     }
 
     fn new(
         call: Call,
         service: S,
-        request: Option<R>,
         spare: Option<Spare<R>>,
         state: State<S::Future, S::Response>,
     ) -> Self {
         Self {
             call,
             service,
-            request,
             spare,
             refusal: None,
             state,
@@ -162,7 +158,8 @@ where
             let verdict = match this.state.as_mut().project() {
                 StateProj::Picking { picking } => {
                     let loaded = ready!(picking.as_mut().poll(cx));
-                    let request = this.request.as_ref().expect(POLLED_AGAIN);
+                    let unsent = this.spare.as_ref().and_then(Spare::get);
+                    let request = unsent.expect(POLLED_AGAIN);
                     match open(this.call, loaded, request) {
                         Pending::Ready(verdict) => verdict,
                         Pending::Later(wait) => {
@@ -172,14 +169,14 @@ where
                     }
                 }
                 StateProj::Waiting { wait } => {
-                    let verdict = ready!(wait.poll(cx));
+                    let verdict = ready!(wait.as_mut().poll(cx));
                     this.call.waited();
                     verdict
                 }
                 StateProj::Readying { lease } => {
                     ready!(this.service.poll_ready(cx)).map_err(Into::into)?;
-                    let again = || this.spare.take()?.into_again();
-                    let request = this.request.take().or_else(again).expect(POLLED_AGAIN);
+                    let spare = this.spare.take().and_then(Spare::into_again);
+                    let request = spare.expect(POLLED_AGAIN);
                     let (request, spare) = prepare(this.call, request, lease.take());
                     *this.spare = spare;
                     let response = this.service.call(request);
@@ -194,20 +191,15 @@ where
                 }
                 StateProj::Answered { answer } => {
                     let is_sent = this.spare.as_ref().is_none_or(Spare::is_sent);
-                    let (response, trailers) = ready!(answer.poll(cx, is_sent));
+                    let (mut response, trailers) = ready!(answer.poll(cx, is_sent));
                     let spare = this.spare.as_ref();
                     let hold = || spare.map_or(Err(Obstacle::Once), Spare::pause);
-                    let need = match this.call.judge(response, trailers.as_ref(), hold) {
-                        Ok(response) => {
-                            // Keep no more of an upload that goes on.
-                            *this.spare = None;
-                            return Poll::Ready(Ok(response));
-                        }
-                        Err((refusal, need)) => {
-                            *this.refusal = Some(refusal);
-                            need
-                        }
+                    let Some(need) = this.call.judge(&mut response, trailers.as_ref(), hold) else {
+                        // Keep no more of an upload that goes on.
+                        *this.spare = None;
+                        return Poll::Ready(Ok(response));
                     };
+                    *this.refusal = Some(response);
                     match this.call.supply(need) {
                         Pending::Ready(verdict) => verdict,
                         Pending::Later(wait) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, StatusCode};
 use tower_layer::Layer;
 
-use crate::challenge::{Predicate, wants_fresher_token};
+use crate::challenge::Rule;
 use crate::manager::TokenManager;
 use crate::managers::{Sessions, TokenManagers};
 use crate::replay::DEFAULT_CAP;
@@ -46,7 +46,7 @@ use crate::service::RefreshService;
 #[derive(Clone)]
 pub struct RefreshLayer {
     sessions: Sessions,
-    wants_retry: Predicate,
+    wants_retry: Rule,
     replay_cap: usize,
     requires_session: bool,
 }
@@ -72,7 +72,7 @@ impl RefreshLayer {
     fn over(sessions: Sessions) -> Self {
         Self {
             sessions,
-            wants_retry: Arc::new(wants_fresher_token),
+            wants_retry: Rule::Default,
             replay_cap: DEFAULT_CAP,
             requires_session: false,
         }
@@ -96,7 +96,7 @@ impl RefreshLayer {
         mut self,
         wants_retry: impl Fn(StatusCode, &HeaderMap) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.wants_retry = Arc::new(wants_retry);
+        self.wants_retry = Rule::Own(Arc::new(wants_retry));
         self
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use http::Uri;
+use http::uri::{Authority, Scheme};
 
 /// A scheme, host and port: the unit in which the access token is trusted to somebody.
 ///
@@ -14,6 +15,8 @@ pub struct Origin {
     secure: bool,
     host: Box<str>,
     port: u16,
+    /// Host and port as most URLs have them.
+    written: Box<str>,
 }
 
 impl Origin {
@@ -30,11 +33,18 @@ impl Origin {
 
     /// The origin of an absolute URI, `None` for a relative one or one with user information.
     pub fn of(uri: &Uri) -> Option<Self> {
-        let Target { secure, host, port } = Target::of(uri)?;
+        let target = Target::of(uri)?;
+        let (host, port) = target.host_and_port()?;
+        let host = host.to_ascii_lowercase();
+        let written = match port == default_port(target.secure) {
+            true => host.clone(),
+            false => format!("{host}:{port}"),
+        };
         Some(Self {
-            secure,
-            host: host.to_ascii_lowercase().into(),
+            secure: target.secure,
+            host: host.into(),
             port,
+            written: written.into(),
         })
     }
 
@@ -48,9 +58,9 @@ impl Origin {
     }
 
     fn is(&self, target: &Target<'_>) -> bool {
+        let is_same = |(host, port)| self.port == port && self.host.eq_ignore_ascii_case(host);
         self.secure == target.secure
-            && self.port == target.port
-            && self.host.eq_ignore_ascii_case(target.host)
+            && (target.is_written(&self.written) || target.host_and_port().is_some_and(is_same))
     }
 }
 
@@ -71,30 +81,60 @@ impl fmt::Debug for Origin {
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
     secure: bool,
-    host: &'a str,
-    port: u16,
+    place: Place<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Place<'a> {
+    /// Taken apart only if need be.
+    Authority(&'a Authority),
+    #[cfg(feature = "reqwest")]
+    Parts(&'a str, Option<u16>),
 }
 
 impl<'a> Target<'a> {
     pub(crate) fn of(uri: &'a Uri) -> Option<Self> {
-        let authority = uri.authority()?;
-        // Nothing good comes of a URL that names a user in front of the host.
-        if authority.as_str().contains('@') {
-            return None;
-        }
-        Self::new(uri.scheme_str()?, authority.host(), authority.port_u16())
+        let scheme = uri.scheme()?;
+        let secure = *scheme == Scheme::HTTPS;
+        let place = Place::Authority(uri.authority()?);
+        (secure || *scheme == Scheme::HTTP).then_some(Self { secure, place })
     }
 
+    #[cfg(feature = "reqwest")]
     pub(crate) fn new(scheme: &str, host: &'a str, port: Option<u16>) -> Option<Self> {
         let secure = match scheme {
             "https" => true,
             "http" => false,
             _ => return None,
         };
-        let default = if secure { 443 } else { 80 };
-        let port = port.unwrap_or(default);
-        (!host.is_empty()).then_some(Self { secure, host, port })
+        let place = Place::Parts(host, port);
+        Some(Self { secure, place })
     }
+
+    /// True if it is an origin's very text, which was taken apart once. False says nothing.
+    fn is_written(&self, written: &str) -> bool {
+        match self.place {
+            Place::Authority(authority) => authority.as_str() == written,
+            #[cfg(feature = "reqwest")]
+            Place::Parts(..) => false,
+        }
+    }
+
+    /// `None` without a host. Nor does anything good come of a URL that names a user in front of it.
+    fn host_and_port(&self) -> Option<(&'a str, u16)> {
+        let (host, port) = match self.place {
+            Place::Authority(authority) if authority.as_str().contains('@') => return None,
+            Place::Authority(authority) => (authority.host(), authority.port_u16()),
+            #[cfg(feature = "reqwest")]
+            Place::Parts(host, port) => (host, port),
+        };
+        let port = port.unwrap_or(default_port(self.secure));
+        (!host.is_empty()).then_some((host, port))
+    }
+}
+
+fn default_port(secure: bool) -> u16 {
+    if secure { 443 } else { 80 }
 }
 
 /// The origins that may see the token.

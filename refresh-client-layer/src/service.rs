@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use http::header::AUTHORIZATION;
 use tower_service::Service;
 
-use crate::challenge::Predicate;
+use crate::challenge::Rule;
 use crate::future::{Call, ResponseFuture};
 use crate::managers::{Picked, Sessions};
 #[cfg(feature = "tonic")]
@@ -18,7 +18,7 @@ use crate::replay::{NoReplay, ReplayCap, Request, Response};
 pub struct RefreshService<S> {
     inner: S,
     sessions: Sessions,
-    wants_retry: Predicate,
+    wants_retry: Rule,
     replay_cap: usize,
     requires_session: bool,
 }
@@ -32,7 +32,7 @@ impl<S> RefreshService<S> {
     pub(crate) fn new(
         inner: S,
         sessions: Sessions,
-        wants_retry: Predicate,
+        wants_retry: Rule,
         replay_cap: usize,
         requires_session: bool,
     ) -> Self {

@@ -4,20 +4,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::HeaderMap;
-use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::replay::Response;
 
-pin_project! {
-    /// A response, and whatever of it has to be known before it is judged.
-    pub(super) struct Answer<T> {
-        response: Option<T>,
-        // None: nothing is waited for.
-        #[pin]
-        deadline: Option<Sleep>,
-    }
+/// A response, and whatever of it has to be known before it is judged.
+pub(super) struct Answer<T> {
+    response: Option<T>,
+    /// `None`: nothing is waited for.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl<T: Response> Answer<T> {
@@ -26,30 +22,29 @@ impl<T: Response> Answer<T> {
         let waits = is_retriable && response.is_open_grpc() && has_clock();
         Self {
             response: Some(response),
-            deadline: waits.then(|| sleep_until(Instant::now() + PATIENCE)),
+            deadline: waits.then(|| Box::pin(sleep_until(Instant::now() + PATIENCE))),
         }
     }
 
     /// The response and its lone trailers. A caller that has more to send may wait for the response
     /// to do so, and gets it at once.
     pub(super) fn poll(
-        self: Pin<&mut Self>,
+        &mut self,
         cx: &mut Context<'_>,
         is_sent: bool,
     ) -> Poll<(T, Option<HeaderMap>)> {
-        let mut this = self.project();
-        let response = this.response.as_mut().expect(POLLED_AGAIN);
-        let trailers = match this.deadline.as_mut().as_pin_mut() {
+        let response = self.response.as_mut().expect(POLLED_AGAIN);
+        let trailers = match &mut self.deadline {
             None => None,
             Some(deadline) => match response.poll_lone_trailers(cx) {
                 Poll::Ready(trailers) => trailers,
-                Poll::Pending if is_sent && deadline.poll(cx).is_pending() => {
+                Poll::Pending if is_sent && deadline.as_mut().poll(cx).is_pending() => {
                     return Poll::Pending;
                 }
                 Poll::Pending => None,
             },
         };
-        Poll::Ready((this.response.take().expect(POLLED_AGAIN), trailers))
+        Poll::Ready((self.response.take().expect(POLLED_AGAIN), trailers))
     }
 }
 

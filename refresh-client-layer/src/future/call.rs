@@ -3,7 +3,7 @@ use std::error::Error;
 use http::{HeaderMap, StatusCode};
 
 use super::possession::Possession;
-use crate::challenge::Predicate;
+use crate::challenge::Rule;
 use crate::event::EndReason;
 use crate::manager::{
     Lease, Pending, RefreshUnavailable, SessionEnded, TokenError, TokenManager, UnavailableKind,
@@ -18,7 +18,7 @@ use crate::replay::{Obstacle, Request, Response, Source};
 pub(crate) struct Call {
     /// `None` if it is nobody's.
     manager: Option<TokenManager>,
-    wants_retry: Predicate,
+    wants_retry: Rule,
     is_ours: bool,
     /// It is the very refresh that this call would wait for.
     is_refresh: bool,
@@ -48,7 +48,7 @@ pub(super) enum Need {
 }
 
 impl Call {
-    pub(crate) fn new(wants_retry: Predicate, cap: Option<usize>) -> Self {
+    pub(crate) fn new(wants_retry: Rule, cap: Option<usize>) -> Self {
         Self {
             manager: None,
             wants_retry,
@@ -163,47 +163,50 @@ impl Call {
         self.outcome.waited();
     }
 
-    /// `Ok` with the response that the caller gets, `Err` with one that asks for a retry, and for what.
+    /// What the response asks a retry for; `None` if it is the one that the caller gets.
     ///
     /// `hold` makes ready for a second attempt, or says what is in its way.
     pub(super) fn judge<T: Response>(
         &mut self,
-        response: T,
+        response: &mut T,
         trailers: Option<&HeaderMap>,
         hold: impl FnOnce() -> Result<(), Obstacle>,
-    ) -> Result<T, (T, Need)> {
+    ) -> Option<Need> {
         let status = response.status();
-        let asks = |headers| (self.wants_retry)(status, headers);
-        let need = if self.lacks_nonce(&response) {
+        let asks = |headers| self.wants_retry.asks(status, headers);
+        let need = if self.lacks_nonce(response) {
             Need::Nonce
         } else if asks(response.headers()) || trailers.is_some_and(asks) {
             Need::Token
         } else {
-            return Ok(self.deliver(response));
+            self.sign(response);
+            return None;
         };
-        match self.objection(need, &response, hold) {
+        match self.objection(need, response, hold) {
             None => {
                 match need {
                     Need::Token => self.has_renewed = true,
                     Need::Nonce => self.has_repeated = true,
                 }
                 self.reason = reason(need, status, [Some(response.headers()), trailers]);
-                Err((response, need))
+                Some(need)
             }
             Some(why) => {
                 self.outcome.refused(why);
-                Ok(self.deliver(response))
+                self.sign(response);
+                None
             }
         }
     }
 
     /// There is no fresher token: the caller gets the refusal as it came.
-    pub(super) fn give_up<T: Response>(&mut self, error: Option<&TokenError>, refusal: T) -> T {
+    pub(super) fn give_up<T: Response>(&mut self, error: Option<&TokenError>, mut refusal: T) -> T {
         self.outcome.refused(match error {
             Some(TokenError::RefreshUnavailable(_)) => NotRetried::TooManyRefreshes,
             Some(TokenError::SessionEnded(_)) | None => NotRetried::SessionEnded,
         });
-        self.deliver(refusal)
+        self.sign(&mut refusal);
+        refusal
     }
 
     /// True if the same token will do, with another proof.
@@ -252,9 +255,8 @@ impl Call {
         }
     }
 
-    fn deliver<T: Response>(&self, mut response: T) -> T {
+    fn sign(&self, response: &mut impl Response) {
         response.extensions_mut().insert(self.outcome);
-        response
     }
 }
 

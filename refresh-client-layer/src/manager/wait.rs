@@ -16,7 +16,8 @@ use crate::metrics::Waiter;
 /// A verdict, now or later.
 pub(crate) enum Pending {
     Ready(Verdict),
-    Later(Wait),
+    /// Boxed, as most requests need not wait.
+    Later(Pin<Box<Wait>>),
 }
 
 impl Pending {
@@ -25,13 +26,13 @@ impl Pending {
         let changed = shared.changed.clone().notified_owned();
         match shared.step(&mut want) {
             Some(verdict) => Self::Ready(verdict),
-            None => Self::Later(Wait {
+            None => Self::Later(Box::pin(Wait {
                 shared: shared.clone(),
                 want,
                 changed,
                 deadline: deadline(shared),
                 waiter: Waiter::begin(),
-            }),
+            })),
         }
     }
 

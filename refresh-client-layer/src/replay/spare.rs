@@ -91,6 +91,14 @@ impl<T> Spare<T> {
         }
     }
 
+    /// What is kept, if it was not recorded.
+    pub(crate) fn get(&self) -> Option<&T> {
+        match &self.0 {
+            Kept::Copy(copy) => Some(copy),
+            Kept::Recording(_) => None,
+        }
+    }
+
     /// Halts the first upload, unless there is something in the way of a second one.
     pub(crate) fn pause(&self) -> Result<(), Obstacle> {
         let Kept::Recording(Tracked(Some(recording))) = &self.0 else {
