@@ -1,11 +1,12 @@
 //! The laws of a [`SessionStore`], as functions: hold yours to them.
 //!
-//! Each panics where the store breaks it, and wants an empty store and a multi-threaded runtime.
+//! Each panics where the store breaks it, and wants an empty store and a multi-threaded runtime with a
+//! timer.
 //!
 //! ```
 //! use auth_layer::store::{MemoryStore, conformance};
 //!
-//! # tokio::runtime::Builder::new_multi_thread().build().unwrap().block_on(async {
+//! # tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
 //! conformance::all(MemoryStore::new()).await;
 //! # });
 //! ```
