@@ -105,7 +105,8 @@ impl Shared {
 
     /// Whether the sender of a bound token is its owner is for the asker to check (RFC 9449 s6.2).
     pub(super) fn introspector(&self) -> Result<Verifier<Map<String, Value>>, Refusal> {
-        let builder = self.issuer.verifier_builder().claims();
+        // It lives for one token.
+        let builder = self.issuer.verifier_builder().claims().cached_tokens(0);
         let verifier = builder.accept_sender_constrained().build();
         verifier.map_err(|_| Refusal::unavailable())
     }

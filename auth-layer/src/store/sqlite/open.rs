@@ -8,6 +8,8 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, Connection as _, SqlitePool, query, query_scalar, raw_sql};
 
+use super::writer::BATCH;
+
 /// A session store that was not opened. The file is as it was; the message says what to do.
 #[derive(Debug)]
 pub struct SqliteOpenError {
@@ -90,7 +92,9 @@ pub(super) async fn writer(
     let options = options
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full);
+        .synchronous(SqliteSynchronous::Full)
+        // A whole batch is read without one thread waiting for the other.
+        .row_buffer_size(BATCH);
     let mut connection = options.connect().await?;
     migrate(&mut connection).await?;
     Ok((options.create_if_missing(false), connection))

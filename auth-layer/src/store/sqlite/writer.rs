@@ -80,7 +80,7 @@ enum Job {
 /// How many jobs may wait: above, callers are turned away rather than kept for seconds.
 const QUEUE: usize = 16 * 1024;
 /// How many are committed together at most.
-const BATCH: usize = 512;
+pub(super) const BATCH: usize = 512;
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 struct Task {
