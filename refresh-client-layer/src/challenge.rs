@@ -10,8 +10,10 @@ use http::{HeaderMap, HeaderName, StatusCode};
 pub(crate) enum Rule {
     #[default]
     Default,
-    Own(Arc<dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync>),
+    Own(Arc<Predicate>),
 }
+
+type Predicate = dyn Fn(StatusCode, &HeaderMap) -> bool + Send + Sync;
 
 impl Rule {
     pub(crate) fn asks(&self, status: StatusCode, headers: &HeaderMap) -> bool {
