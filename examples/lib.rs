@@ -3,13 +3,17 @@
 //! The README is here so that its programs are compiled:
 #![doc = include_str!("../README.md")]
 
+mod door;
 mod load;
 mod protection;
 mod signed_in;
+mod users;
 
+pub use door::{Door, peer_address};
 pub use load::{Answer, Counts, Load};
 pub use protection::Protection;
 pub use signed_in::SignedIn;
+pub use users::Users;
 
 use std::error::Error;
 use std::net::SocketAddr;

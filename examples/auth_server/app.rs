@@ -1,18 +1,16 @@
 use std::error::Error;
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use auth_layer::endpoint::{ClientAddress, CookieMode, Limits, TokenEndpoints};
+use auth_layer::endpoint::{CookieMode, Limits, TokenEndpoints};
 use auth_layer::{AuthLayer, Claims, TokenIssuer};
 use axum::body::Bytes;
-use axum::extract::ConnectInfo;
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Json, Router};
+use examples::Door;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 
-use crate::login::{Door, Users, login};
 use crate::options::Options;
 
 /// All that it serves.
@@ -25,14 +23,8 @@ pub(crate) fn app(
         .route("/api/me", get(me).post(echo))
         .layer(AuthLayer::new(issuer.verifier()));
     let endpoints = endpoints(issuer.clone(), options, base_url);
-    let door = Door {
-        issuer,
-        endpoints: endpoints.clone(),
-        users: Users::demo(),
-    };
-    let app = Router::new()
-        .route("/login", post(login))
-        .with_state(door)
+    let app = Door::new(issuer, endpoints.clone())
+        .router()
         .merge(api)
         .route("/healthz", get(async || "ok"))
         .fallback_service(endpoints);
@@ -46,10 +38,7 @@ fn endpoints(issuer: TokenIssuer, options: &Options, base_url: String) -> TokenE
     let mut endpoints = TokenEndpoints::new(issuer)
         .base_url(base_url)
         .limits(limits(options.rate_limit))
-        .client_address(ClientAddress::peer(|extensions| {
-            let ConnectInfo(peer) = extensions.get::<ConnectInfo<SocketAddr>>()?;
-            Some(peer.ip())
-        }));
+        .client_address(examples::peer_address());
     if options.cookies {
         endpoints = endpoints.cookies(CookieMode::new());
     }

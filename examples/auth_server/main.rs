@@ -2,7 +2,6 @@
 
 mod app;
 mod keys;
-mod login;
 mod options;
 
 use std::error::Error;
