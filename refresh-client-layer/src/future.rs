@@ -2,6 +2,7 @@
 
 mod answer;
 mod call;
+mod next;
 mod possession;
 #[cfg(feature = "tonic")]
 mod status;
@@ -23,6 +24,7 @@ use crate::replay::{Obstacle, Request, Response, Spare};
 pub(crate) use self::call::Call;
 
 use self::answer::Answer;
+use self::next::Next;
 use self::possession::Possession;
 
 pin_project! {
@@ -30,12 +32,13 @@ pin_project! {
     pub struct ResponseFuture<S, R>
     where
         S: Service<R>,
+        R: Request,
     {
         call: Call,
         // For the next attempt; it is not ready yet.
         service: S,
         // What the next attempt sends.
-        spare: Option<Spare<R>>,
+        next: Option<Next<R>>,
         // The response that asked for a fresher token, in case there is none.
         refusal: Option<S::Response>,
         #[pin]
@@ -90,7 +93,7 @@ where
 
     /// The clone is not ready, and what was readied goes back to those who can use it.
     fn later(call: Call, ready: &S, request: R, state: State<S::Future, S::Response>) -> Self {
-        Self::new(call, ready.clone(), Some(Spare::copy(request)), state)
+        Self::new(call, ready.clone(), Some(Next::Unsent(request)), state)
     }
 
     /// Sends `request` with `ready` and without a token.
@@ -99,21 +102,21 @@ where
     }
 
     fn send_at_once(mut call: Call, mut ready: S, request: R, lease: Option<Lease>) -> Self {
-        let (request, spare) = prepare(&mut call, request, lease);
+        let (request, next) = prepare(&mut call, request, lease);
         let response = ready.call(request);
-        Self::new(call, ready, spare, State::Sent { response })
+        Self::new(call, ready, next, State::Sent { response })
     }
 
     fn new(
         call: Call,
         service: S,
-        spare: Option<Spare<R>>,
+        next: Option<Next<R>>,
         state: State<S::Future, S::Response>,
     ) -> Self {
         Self {
             call,
             service,
-            spare,
+            next,
             refusal: None,
             state,
         }
@@ -124,6 +127,7 @@ impl<S, R> ResponseFuture<S, R>
 where
     S: Service<R>,
     S::Response: Response,
+    R: Request,
 {
     /// Goes on with what the manager said; `Some` if that is the end.
     fn resume(self: Pin<&mut Self>, verdict: Verdict) -> Option<Output<S, R>> {
@@ -158,7 +162,7 @@ where
             let verdict = match this.state.as_mut().project() {
                 StateProj::Picking { picking } => {
                     let loaded = ready!(picking.as_mut().poll(cx));
-                    let unsent = this.spare.as_ref().and_then(Spare::get);
+                    let unsent = this.next.as_ref().and_then(Next::unsent);
                     let request = unsent.expect(POLLED_AGAIN);
                     match open(this.call, loaded, request) {
                         Pending::Ready(verdict) => verdict,
@@ -175,28 +179,28 @@ where
                 }
                 StateProj::Readying { lease } => {
                     ready!(this.service.poll_ready(cx)).map_err(Into::into)?;
-                    let spare = this.spare.take().and_then(Spare::into_again);
-                    let request = spare.expect(POLLED_AGAIN);
-                    let (request, spare) = prepare(this.call, request, lease.take());
-                    *this.spare = spare;
+                    let request = this.next.take().and_then(Next::into_request);
+                    let request = request.expect(POLLED_AGAIN);
+                    let (request, next) = prepare(this.call, request, lease.take());
+                    *this.next = next;
                     let response = this.service.call(request);
                     this.state.set(State::Sent { response });
                     continue;
                 }
                 StateProj::Sent { response } => {
                     let response = ready!(response.poll(cx)).map_err(Into::into)?;
-                    let answer = Answer::new(response, this.spare.is_some());
+                    let answer = Answer::new(response, this.next.is_some());
                     this.state.set(State::Answered { answer });
                     continue;
                 }
                 StateProj::Answered { answer } => {
-                    let is_sent = this.spare.as_ref().is_none_or(Spare::is_sent);
+                    let is_sent = this.next.as_ref().is_none_or(Next::is_sent);
                     let (mut response, trailers) = ready!(answer.poll(cx, is_sent));
-                    let spare = this.spare.as_ref();
-                    let hold = || spare.map_or(Err(Obstacle::Once), Spare::pause);
+                    let next = this.next.as_ref();
+                    let hold = || next.map_or(Err(Obstacle::Once), Next::pause);
                     let Some(need) = this.call.judge(&mut response, trailers.as_ref(), hold) else {
                         // Keep no more of an upload that goes on.
-                        *this.spare = None;
+                        *this.next = None;
                         return Poll::Ready(Ok(response));
                     };
                     *this.refusal = Some(response);
@@ -214,7 +218,7 @@ where
                 }
             };
             if let Some(output) = self.as_mut().resume(verdict) {
-                *self.as_mut().project().spare = None;
+                *self.as_mut().project().next = None;
                 return Poll::Ready(output);
             }
         }
@@ -224,6 +228,7 @@ where
 impl<S, R> fmt::Debug for ResponseFuture<S, R>
 where
     S: Service<R>,
+    R: Request,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
@@ -242,13 +247,13 @@ fn open<R: Request>(call: &mut Call, loaded: Loaded, request: &R) -> Pending {
 }
 
 /// Attaches the token. Of an attempt that carries one, enough is kept for another, if there may be one.
-fn prepare<R: Request>(call: &mut Call, request: R, lease: Option<Lease>) -> (R, Option<Spare<R>>) {
+fn prepare<R: Request>(call: &mut Call, request: R, lease: Option<Lease>) -> (R, Option<Next<R>>) {
     let Some(lease) = lease else {
         call.sent(None, None);
         return (request, None);
     };
     let (mut request, spare) = match call.cap() {
-        Some(cap) if call.may_try_again(&lease) => request.split(cap),
+        Some(cap) if call.may_try_again(&lease) => Spare::split(request, cap),
         _ => (request, None),
     };
     request
@@ -256,7 +261,7 @@ fn prepare<R: Request>(call: &mut Call, request: R, lease: Option<Lease>) -> (R,
         .insert(AUTHORIZATION, lease.token.header());
     let possession = Possession::prove(&lease.token, &mut request);
     call.sent(Some(lease.generation), possession);
-    (request, spare)
+    (request, spare.map(Next::Again))
 }
 
 const POLLED_AGAIN: &str = "a future is not polled after it has completed";

@@ -2,7 +2,7 @@ use std::task::{Context, Poll};
 
 use http::{Extensions, HeaderMap, Method, StatusCode};
 
-use super::{Replay, Spare};
+use super::{Head, Recording, Replay};
 use crate::origin::Target;
 
 /// A request that the layer understands.
@@ -10,6 +10,9 @@ use crate::origin::Target;
 /// That is `http::Request<B>` where `B: Replay`, and `reqwest::Request` with the `reqwest` feature.
 /// Only this crate implements it.
 pub trait Request: Sized {
+    /// What is kept of a request whose body has a cheap copy.
+    #[doc(hidden)]
+    type Copy;
     /// Where the request goes.
     #[doc(hidden)]
     fn target(&self) -> Option<Target<'_>>;
@@ -30,9 +33,14 @@ pub trait Request: Sized {
     /// What the caller attached for layers like this one to see.
     #[doc(hidden)]
     fn extensions(&self) -> Option<&Extensions>;
-    /// The request to send, and what to send in its place if it is refused.
+    /// What to keep, if the body has a cheap copy.
     #[doc(hidden)]
-    fn split(self, cap: usize) -> (Self, Option<Spare<Self>>);
+    fn try_copy(&self) -> Option<Self::Copy>;
+    #[doc(hidden)]
+    fn from_copy(copy: Self::Copy) -> Self;
+    /// The request to send, and the means to send it again, where there is no copy.
+    #[doc(hidden)]
+    fn record(self, cap: usize) -> (Self, Option<Recording<Self>>);
 }
 
 /// A response that the layer understands.
@@ -74,6 +82,8 @@ pub enum Source<'a> {
 }
 
 impl<B: Replay + 'static> Request for http::Request<B> {
+    type Copy = (Head, B);
+
     fn target(&self) -> Option<Target<'_>> {
         Target::of(self.uri())
     }
@@ -105,18 +115,21 @@ impl<B: Replay + 'static> Request for http::Request<B> {
         Some(self.extensions())
     }
 
-    fn split(self, cap: usize) -> (Self, Option<Spare<Self>>) {
-        let (head, body) = self.into_parts();
-        if let Some(copy) = body.try_clone() {
-            let copy = Self::from_parts(head.clone(), copy);
-            return (Self::from_parts(head, body), Some(Spare::copy(copy)));
-        }
+    fn try_copy(&self) -> Option<Self::Copy> {
+        let body = self.body().try_clone()?;
+        Some((Head::of(self), body))
+    }
+
+    fn from_copy((head, body): (Head, B)) -> Self {
+        head.into_request(body)
+    }
+
+    fn record(self, cap: usize) -> (Self, Option<Recording<Self>>) {
+        let head = Head::of(&self);
+        let (parts, body) = self.into_parts();
         let (body, again) = body.record(cap);
-        let spare = again.map(|again| {
-            let head = head.clone();
-            Spare::recording(again.map(|body| Self::from_parts(head, body)))
-        });
-        (Self::from_parts(head, body), spare)
+        let again = again.map(|again| again.map(|body| head.into_request(body)));
+        (Self::from_parts(parts, body), again)
     }
 }
 

@@ -14,6 +14,8 @@ mod bodies;
 mod error;
 #[cfg(feature = "tonic")]
 mod first_frame;
+mod head;
+mod headers;
 mod message;
 mod recorded;
 mod spare;
@@ -27,6 +29,8 @@ pub use self::spare::Recording;
 #[doc(hidden)]
 pub use self::spare::Spare;
 
+#[doc(hidden)]
+pub use self::head::Head;
 #[doc(hidden)]
 pub use self::message::Source;
 #[doc(hidden)]

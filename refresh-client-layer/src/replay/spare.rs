@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::message::Request;
 use super::tape::{Held, Mode};
 
 /// The means to send something again that was recorded while it was sent.
@@ -54,49 +55,28 @@ impl<T> fmt::Debug for Recording<T> {
 
 /// What is kept of a request until it is known that it need not be sent again.
 #[doc(hidden)]
-pub struct Spare<T>(Kept<T>);
+pub struct Spare<R: Request>(Kept<R>);
 
-impl<T> fmt::Debug for Spare<T> {
+impl<R: Request> fmt::Debug for Spare<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Spare").finish_non_exhaustive()
     }
 }
 
-enum Kept<T> {
-    Copy(T),
-    Recording(Tracked<T>),
+enum Kept<R: Request> {
+    Copy(R::Copy),
+    Recording(Tracked<R>),
 }
 
-impl<T> Spare<T> {
-    pub(crate) fn copy(copy: T) -> Self {
-        Self(Kept::Copy(copy))
-    }
-
-    pub(crate) fn recording(recording: Recording<T>) -> Self {
-        Self(Kept::Recording(Tracked(Some(recording))))
-    }
-
-    #[cfg(feature = "reqwest")]
-    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U + Send + 'static) -> Spare<U>
-    where
-        T: 'static,
-        U: 'static,
-    {
-        match self.0 {
-            Kept::Copy(copy) => Spare::copy(change(copy)),
-            Kept::Recording(mut tracked) => {
-                let recording = tracked.0.take().map(|it| it.map(change));
-                Spare(Kept::Recording(Tracked(recording)))
-            }
+impl<R: Request> Spare<R> {
+    /// The request to send, and what to send in its place if it is refused.
+    pub(crate) fn split(request: R, cap: usize) -> (R, Option<Self>) {
+        if let Some(copy) = request.try_copy() {
+            return (request, Some(Self(Kept::Copy(copy))));
         }
-    }
-
-    /// What is kept, if it was not recorded.
-    pub(crate) fn get(&self) -> Option<&T> {
-        match &self.0 {
-            Kept::Copy(copy) => Some(copy),
-            Kept::Recording(_) => None,
-        }
+        let (request, recording) = request.record(cap);
+        let spare = recording.map(|it| Self(Kept::Recording(Tracked(Some(it)))));
+        (request, spare)
     }
 
     /// Halts the first upload, unless there is something in the way of a second one.
@@ -123,9 +103,9 @@ impl<T> Spare<T> {
     }
 
     /// Ends the first upload and begins the second.
-    pub(crate) fn into_again(self) -> Option<T> {
+    pub(crate) fn into_again(self) -> Option<R> {
         match self.0 {
-            Kept::Copy(copy) => Some(copy),
+            Kept::Copy(copy) => Some(R::from_copy(copy)),
             Kept::Recording(mut tracked) => {
                 let recording = tracked.0.take()?;
                 recording.tape.turn(Mode::Taken);

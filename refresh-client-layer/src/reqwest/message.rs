@@ -2,7 +2,7 @@ use ::reqwest::{Body, Request, Response, Url};
 use http::{Extensions, HeaderMap, Method, StatusCode};
 
 use crate::origin::Target;
-use crate::replay::{self, Source, Spare, record};
+use crate::replay::{self, Recording, Source, record};
 
 /// A request, and what its sender attached for the layer to see: a [`Request`] keeps its extensions
 /// to itself.
@@ -12,6 +12,8 @@ pub(crate) struct Outgoing {
 }
 
 impl replay::Request for Outgoing {
+    type Copy = Self;
+
     fn target(&self) -> Option<Target<'_>> {
         self.request.target()
     }
@@ -36,28 +38,43 @@ impl replay::Request for Outgoing {
         Some(&self.extensions)
     }
 
-    fn split(self, cap: usize) -> (Self, Option<Spare<Self>>) {
+    fn try_copy(&self) -> Option<Self> {
+        let request = self.request.try_clone()?;
+        let extensions = self.extensions.clone();
+        Some(Self {
+            request,
+            extensions,
+        })
+    }
+
+    fn from_copy(copy: Self) -> Self {
+        copy
+    }
+
+    fn record(self, cap: usize) -> (Self, Option<Recording<Self>>) {
         let Self {
             request,
             extensions,
         } = self;
-        let (request, spare) = request.split(cap);
-        let again = extensions.clone();
-        let spare = spare.map(|spare| {
-            spare.map(|request| Self {
+        let (request, again) = request.record(cap);
+        let given = extensions.clone();
+        let again = again.map(|again| {
+            again.map(|request| Self {
                 request,
-                extensions: again,
+                extensions: given,
             })
         });
         let first = Self {
             request,
             extensions,
         };
-        (first, spare)
+        (first, again)
     }
 }
 
 impl replay::Request for Request {
+    type Copy = Self;
+
     fn target(&self) -> Option<Target<'_>> {
         target(self.url())
     }
@@ -82,10 +99,15 @@ impl replay::Request for Request {
         None
     }
 
-    fn split(mut self, cap: usize) -> (Self, Option<Spare<Self>>) {
-        if let Some(copy) = self.try_clone() {
-            return (self, Some(Spare::copy(copy)));
-        }
+    fn try_copy(&self) -> Option<Self> {
+        self.try_clone()
+    }
+
+    fn from_copy(copy: Self) -> Self {
+        copy
+    }
+
+    fn record(mut self, cap: usize) -> (Self, Option<Recording<Self>>) {
         let stream = self.body_mut().take();
         let (Some(stream), Some(mut head)) = (stream, self.try_clone()) else {
             return (self, None);
@@ -96,7 +118,7 @@ impl replay::Request for Request {
             *head.body_mut() = Some(body);
             head
         });
-        (self, Some(Spare::recording(again)))
+        (self, Some(again))
     }
 }
 
