@@ -13,11 +13,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::manager::{Lease, Pending, TokenError, Verdict, Wait};
+use crate::manager::{Lease, Pending, TokenError, Wait};
 use crate::managers::{Loaded, Picking};
 use crate::replay::{Obstacle, Request, Response, Spare};
 
@@ -58,7 +59,7 @@ pin_project! {
         Readying { lease: Option<Lease> },
         // An attempt is under way.
         Sent { #[pin] response: F },
-        // There is a response, and its status may be in the trailers.
+        // There is a response whose status may be in the trailers.
         Answered { answer: Answer<T> },
         // Over before it began.
         Failed { error: Option<TokenError> },
@@ -130,8 +131,15 @@ where
     R: Request,
 {
     /// Goes on with what the manager said; `Some` if that is the end.
-    fn resume(self: Pin<&mut Self>, verdict: Verdict) -> Option<Output<S, R>> {
+    fn resume(self: Pin<&mut Self>, pending: Pending) -> Option<Output<S, R>> {
         let mut this = self.project();
+        let verdict = match pending {
+            Pending::Ready(verdict) => verdict,
+            Pending::Later(wait) => {
+                this.state.set(State::Waiting { wait });
+                return None;
+            }
+        };
         let lease = match (this.call.check(verdict), this.refusal.take()) {
             // The response that asked for a fresher token is dropped here, before the retry.
             (Ok(Some(lease)), _) => Some(lease),
@@ -144,6 +152,23 @@ where
         };
         this.state.set(State::Readying { lease });
         None
+    }
+
+    /// Asks for another attempt if the response does; `Some` if it is the one for the caller.
+    fn judge(
+        mut self: Pin<&mut Self>,
+        mut response: S::Response,
+        trailers: Option<&HeaderMap>,
+    ) -> Option<Output<S, R>> {
+        let this = self.as_mut().project();
+        let next = this.next.as_ref();
+        let hold = || next.map_or(Err(Obstacle::Once), Next::pause);
+        let Some(need) = this.call.judge(&mut response, trailers, hold) else {
+            return Some(Ok(response));
+        };
+        *this.refusal = Some(response);
+        let pending = this.call.supply(need);
+        self.resume(pending)
     }
 }
 
@@ -159,23 +184,17 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             let mut this = self.as_mut().project();
-            let verdict = match this.state.as_mut().project() {
+            let end = match this.state.as_mut().project() {
                 StateProj::Picking { picking } => {
                     let loaded = ready!(picking.as_mut().poll(cx));
                     let unsent = this.next.as_ref().and_then(Next::unsent);
-                    let request = unsent.expect(POLLED_AGAIN);
-                    match open(this.call, loaded, request) {
-                        Pending::Ready(verdict) => verdict,
-                        Pending::Later(wait) => {
-                            this.state.set(State::Waiting { wait });
-                            continue;
-                        }
-                    }
+                    let pending = open(this.call, loaded, unsent.expect(POLLED_AGAIN));
+                    self.as_mut().resume(pending)
                 }
                 StateProj::Waiting { wait } => {
                     let verdict = ready!(wait.as_mut().poll(cx));
                     this.call.waited();
-                    verdict
+                    self.as_mut().resume(Pending::Ready(verdict))
                 }
                 StateProj::Readying { lease } => {
                     ready!(this.service.poll_ready(cx)).map_err(Into::into)?;
@@ -185,39 +204,30 @@ where
                     *this.next = next;
                     let response = this.service.call(request);
                     this.state.set(State::Sent { response });
-                    continue;
+                    None
                 }
                 StateProj::Sent { response } => {
                     let response = ready!(response.poll(cx)).map_err(Into::into)?;
-                    let answer = Answer::new(response, this.next.is_some());
-                    this.state.set(State::Answered { answer });
-                    continue;
+                    match Answer::new(response, this.next.is_some()) {
+                        Ok(answer) => {
+                            this.state.set(State::Answered { answer });
+                            None
+                        }
+                        Err(response) => self.as_mut().judge(response, None),
+                    }
                 }
                 StateProj::Answered { answer } => {
                     let is_sent = this.next.as_ref().is_none_or(Next::is_sent);
-                    let (mut response, trailers) = ready!(answer.poll(cx, is_sent));
-                    let next = this.next.as_ref();
-                    let hold = || next.map_or(Err(Obstacle::Once), Next::pause);
-                    let Some(need) = this.call.judge(&mut response, trailers.as_ref(), hold) else {
-                        // Keep no more of an upload that goes on.
-                        *this.next = None;
-                        return Poll::Ready(Ok(response));
-                    };
-                    *this.refusal = Some(response);
-                    match this.call.supply(need) {
-                        Pending::Ready(verdict) => verdict,
-                        Pending::Later(wait) => {
-                            this.state.set(State::Waiting { wait });
-                            continue;
-                        }
-                    }
+                    let (response, trailers) = ready!(answer.poll(cx, is_sent));
+                    self.as_mut().judge(response, trailers.as_ref())
                 }
                 StateProj::Failed { error } => {
                     let error = error.take().expect(POLLED_AGAIN);
-                    return Poll::Ready(Err(this.call.boxed(error)));
+                    Some(Err(this.call.boxed(error)))
                 }
             };
-            if let Some(output) = self.as_mut().resume(verdict) {
+            if let Some(output) = end {
+                // Keep no more of an upload that goes on.
                 *self.as_mut().project().next = None;
                 return Poll::Ready(output);
             }

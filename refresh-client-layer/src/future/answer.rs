@@ -9,21 +9,23 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::replay::Response;
 
-/// A response, and whatever of it has to be known before it is judged.
+/// A gRPC response whose status is not known yet.
 pub(super) struct Answer<T> {
     response: Option<T>,
-    /// `None`: nothing is waited for.
-    deadline: Option<Pin<Box<Sleep>>>,
+    deadline: Pin<Box<Sleep>>,
 }
 
 impl<T: Response> Answer<T> {
-    pub(super) fn new(response: T, is_retriable: bool) -> Self {
+    /// Gives back a response that can be judged as it is.
+    pub(super) fn new(response: T, is_retriable: bool) -> Result<Self, T> {
         let has_clock = || Handle::try_current().is_ok();
-        let waits = is_retriable && response.is_open_grpc() && has_clock();
-        Self {
-            response: Some(response),
-            deadline: waits.then(|| Box::pin(sleep_until(Instant::now() + PATIENCE))),
+        if !(is_retriable && response.is_open_grpc() && has_clock()) {
+            return Err(response);
         }
+        Ok(Self {
+            response: Some(response),
+            deadline: Box::pin(sleep_until(Instant::now() + PATIENCE)),
+        })
     }
 
     /// The response and its lone trailers. A caller that has more to send may wait for the response
@@ -34,15 +36,12 @@ impl<T: Response> Answer<T> {
         is_sent: bool,
     ) -> Poll<(T, Option<HeaderMap>)> {
         let response = self.response.as_mut().expect(POLLED_AGAIN);
-        let trailers = match &mut self.deadline {
-            None => None,
-            Some(deadline) => match response.poll_lone_trailers(cx) {
-                Poll::Ready(trailers) => trailers,
-                Poll::Pending if is_sent && deadline.as_mut().poll(cx).is_pending() => {
-                    return Poll::Pending;
-                }
-                Poll::Pending => None,
-            },
+        let trailers = match response.poll_lone_trailers(cx) {
+            Poll::Ready(trailers) => trailers,
+            Poll::Pending if is_sent && self.deadline.as_mut().poll(cx).is_pending() => {
+                return Poll::Pending;
+            }
+            Poll::Pending => None,
         };
         Poll::Ready((self.response.take().expect(POLLED_AGAIN), trailers))
     }
