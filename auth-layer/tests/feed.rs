@@ -140,9 +140,13 @@ mod postgres {
         let pair = nodes.sign_in().await;
         assert!(accepted(&verifier, &pair).await);
         nodes.here.revoke_session(pair.session()).await.unwrap();
-        while accepted(&verifier, &pair).await {
-            tokio::time::sleep(SECOND / 100).await;
-        }
+        let refused = async {
+            while accepted(&verifier, &pair).await {
+                tokio::time::sleep(SECOND / 100).await;
+            }
+        };
+        let heard = tokio::time::timeout(10 * SECOND, refused).await;
+        heard.expect("the revocation never came");
         drop(feed);
         raw_sql("DROP OWNED BY feed_reader")
             .execute(&mut admin)

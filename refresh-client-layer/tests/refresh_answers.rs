@@ -97,6 +97,8 @@ async fn what_is_a_matter_of_configuration() {
             );
         }
     }
+    let csrf = r#"{"error":"csrf"}"#;
+    assert_eq!(verdict(|| json(403, csrf)).await, CONFIGURATION);
     let dpop = r#"{"access_token":"a","refresh_token":"r","token_type":"DPoP"}"#;
     assert_eq!(verdict(|| json(200, dpop)).await, CONFIGURATION);
 }

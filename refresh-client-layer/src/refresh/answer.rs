@@ -105,6 +105,10 @@ impl Answer {
                 Configuration,
                 "the server answered invalid_dpop_proof: the clock of this machine may be wrong",
             ),
+            (403, Some("csrf")) => (
+                Configuration,
+                "the server answered csrf: it does not take cookies from here",
+            ),
             (401, None) if endpoint.plain_401_refuses && self.is_plain(error.is_some()) => {
                 (Refused, "the server answered 401")
             }

@@ -56,6 +56,7 @@ impl TokenStore for MemoryStore {
         }
         Ok(())
     }
+
     async fn lock(&self) -> Result<StoreLock, StoreError> {
         Ok(StoreLock::new(self.refreshing.clone().lock_owned().await))
     }
