@@ -353,7 +353,7 @@ async fn clones_share_a_session_and_managers_do_not() {
     assert!(other.access_token().await.is_ok());
 }
 
-/// Law C18, as far as a test of behaviour goes.
+/// Law C18; for its memory see `allocations.rs`.
 #[tokio::test]
 async fn ten_thousand_waiters_cost_one_refresh() {
     let world = World::new();
