@@ -15,7 +15,8 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, query_scalar, r
 
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
-/// A store over one connection, with sessions that expire one a millisecond.
+/// A store over one connection, with sessions that expire one a millisecond. The first to expire come
+/// last in the table, where nobody finds them who reads it from the beginning.
 async fn filled(name: &str, sessions: u32) -> (PostgresStore, PgPool) {
     let url = std::env::var("TEST_POSTGRES_URL").unwrap_or_else(|_| {
         panic!("TEST_POSTGRES_URL is not set: run `tests/run test`, or name a server")
@@ -42,7 +43,7 @@ async fn filled(name: &str, sessions: u32) -> (PostgresStore, PgPool) {
             current_hash, rotated_at, idle_expires_at, absolute_expires_at)
         SELECT substring(sha256(int4send(n)) FROM 1 FOR 16), 'subject ' || n, '', '{{}}', 0, 0, 0,
             sha256(int4send(n)), 0, {0} + n, {0} + n
-        FROM generate_series(1, {sessions}) AS n",
+        FROM generate_series({sessions}, 1, -1) AS n",
         NOW.as_millis()
     );
     raw_sql(AssertSqlSafe(fill)).execute(&pool).await.unwrap();
