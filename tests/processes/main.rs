@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod auth_server;
+mod browser;
 mod clients;
 mod engine;
 mod faults;

@@ -3,13 +3,15 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 
 /// A program that listens; killed when dropped.
 pub(crate) struct Server {
     process: Child,
     address: SocketAddr,
+    /// Kept, for a program may go on to say something.
+    _stdout: BufReader<ChildStdout>,
 }
 
 impl Server {
@@ -30,17 +32,19 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the example was built");
-        let stdout = process.stdout.take().expect("it is piped");
+        let mut stdout = BufReader::new(process.stdout.take().expect("it is piped"));
         let mut line = String::new();
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .expect("it says something");
+        stdout.read_line(&mut line).expect("it says something");
         let address = line
             .trim()
             .strip_prefix("listening on ")
             .and_then(|it| it.parse().ok());
         let address = address.unwrap_or_else(|| panic!("{example} did not start: {line:?}"));
-        Self { process, address }
+        Self {
+            process,
+            address,
+            _stdout: stdout,
+        }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

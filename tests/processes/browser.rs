@@ -1,0 +1,98 @@
+//! The page of `examples/browser` in a real browser. Each test plays a story of `tests/browser/stories` in
+//! Chromium, against a server of its own; what the page looked like is in `target/screenshots`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::NamedTempFile;
+
+use crate::support::{Server, run};
+
+/// Plays `story` and says what happened to sessions meanwhile.
+fn play(story: &str) -> String {
+    let chromium = std::env::var("TEST_CHROMIUM").unwrap_or_else(|_| {
+        panic!("TEST_CHROMIUM is not set: run `tests/run test`, which installs the browser")
+    });
+    let log = NamedTempFile::new().unwrap();
+    let flags = ["--addr", "127.0.0.1:0", "--access-ttl", "4s"];
+    let server = Server::start_logged("browser", &flags, log.reopen().unwrap());
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let Output { status, stderr, .. } = Command::new("node")
+        .arg(tests.join("browser/run.js"))
+        .args([story, &server.url("/"), &chromium])
+        .arg(screenshots())
+        .output()
+        .expect("node runs");
+    let log = std::fs::read_to_string(log.path()).unwrap();
+    let complaint = String::from_utf8_lossy(&stderr);
+    assert!(status.success(), "{complaint}\nthe server:\n{log}");
+    log
+}
+
+/// In the target folder, beside the profiles.
+fn screenshots() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.ancestors().nth(3).unwrap().join("screenshots")
+}
+
+fn thefts(log: &str) -> usize {
+    log.matches("refresh token reused").count()
+}
+
+#[test]
+fn a_user_sees_the_whole_life_of_a_session() {
+    assert_eq!(thefts(&play("life")), 0);
+}
+
+/// E3.
+#[test]
+fn five_tabs_stay_signed_in_with_one_refresh_at_a_time() {
+    let log = play("five_tabs");
+    assert_eq!(thefts(&log), 0, "{log}");
+    assert_eq!(log.matches("session started").count(), 1, "{log}");
+}
+
+/// E3.
+#[test]
+fn pages_of_other_sites_and_ports_cannot_use_the_cookie() {
+    let log = play("other_sites");
+    assert_eq!(log.matches("session revoked").count(), 0, "{log}");
+}
+
+#[test]
+fn a_user_sees_their_devices_and_ends_them_one_by_one_or_all() {
+    let log = play("devices");
+    assert_eq!(log.matches("session revoked").count(), 3, "{log}");
+}
+
+#[test]
+fn a_stolen_token_is_noticed_and_both_are_out() {
+    assert_eq!(thefts(&play("theft")), 1);
+}
+
+/// C11 and C17, as a page does it.
+#[test]
+fn a_page_that_loses_answers_keeps_its_session_and_makes_no_storm() {
+    assert_eq!(thefts(&play("lost_answers")), 0);
+}
+
+#[test]
+fn the_page_is_for_eyes_ears_keyboards_and_phones() {
+    play("looks");
+}
+
+#[test]
+fn wrong_flags_and_a_port_in_use_are_answered_with_a_sentence() {
+    let server = Server::start("browser", &["--addr", "127.0.0.1:0"]);
+    let taken = server.address().to_string();
+    for (flags, sentence) in [
+        (["--addr", &taken], "choose another --addr"),
+        (["--addr", "here"], "invalid value 'here' for '--addr"),
+        (["--access-ttl", "2h"], "an hour at most"),
+        (["--access-ttl", "soon"], "invalid value 'soon'"),
+    ] {
+        let Output { status, stderr, .. } = run("browser", &flags);
+        let stderr = String::from_utf8_lossy(&stderr);
+        assert!(!status.success() && stderr.contains(sentence), "{stderr}");
+    }
+}
