@@ -51,6 +51,7 @@ const CLIENT: &[&str] = &[
     "reqwest",
     "reqwest_middleware",
     "test_util",
+    "guide",
 ];
 
 #[test]

@@ -51,6 +51,8 @@
 //! | keep the session when the program ends | [`FileStore`], [`KeyringStore`], [`TokenStore`] |
 //! | have tokens that are of no use to a thief | [`dpop`] |
 //! | test my own stack, expiry and theft included | [`test_util`] |
+//! | read how a CLI, a gateway or my old interceptor is done | [`guide`] |
+//! | know what an error means, or why a number is what it is | [`guide::errors`], [`guide::defaults`] |
 //! | retry a body type of mine | [`replay::Replay`] |
 //! | bound what is kept of a streamed body, or send it once | [`replay::ReplayCap`], [`replay::NoReplay`] |
 //!
@@ -100,6 +102,7 @@ pub mod future;
 #[cfg(feature = "tonic")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
 pub mod grpc;
+pub mod guide;
 mod layer;
 mod manager;
 mod managers;

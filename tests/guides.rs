@@ -1,0 +1,90 @@
+//! The guides say what the code says.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Libraries whose guide has a page of errors.
+const LIBRARIES: &[&str] = &["refresh-client-layer"];
+
+#[test]
+fn the_page_of_errors_names_every_kind_and_no_other() {
+    for library in LIBRARIES {
+        let folder = root().join(library).join("src");
+        let page = fs::read_to_string(folder.join("guide/errors.md")).unwrap();
+        let in_code = kinds(&folder);
+        assert!(!in_code.is_empty());
+        assert_eq!(
+            tables(&page),
+            in_code,
+            "{library}: left the page, right the code"
+        );
+    }
+}
+
+type Kinds = BTreeMap<String, BTreeSet<String>>;
+
+/// The tables of a page that begin with the link to an enum: what their first column names.
+fn tables(page: &str) -> Kinds {
+    let mut tables = Kinds::new();
+    let mut table = None;
+    for line in page.lines() {
+        let Some(cell) = line.strip_prefix("| ") else {
+            table = None;
+            continue;
+        };
+        if let Some(rest) = cell.strip_prefix("[`") {
+            let name = rest.split('`').next().unwrap_or_default();
+            table = Some(tables.entry(name.to_owned()).or_default());
+        } else if let (Some(table), Some(rest)) = (&mut table, cell.strip_prefix('`')) {
+            table.insert(rest.split('`').next().unwrap_or_default().to_owned());
+        }
+    }
+    tables
+}
+
+/// The public enums that say why something failed, and their variants.
+fn kinds(folder: &Path) -> Kinds {
+    let mut kinds = Kinds::new();
+    for file in files(folder) {
+        let code = fs::read_to_string(file).unwrap();
+        let mut lines = code.lines();
+        while let Some(line) = lines.next() {
+            let Some(name) = line.strip_prefix("pub enum ") else {
+                continue;
+            };
+            let name = name.trim_end_matches(" {");
+            let variants = lines.by_ref().take_while(|line| *line != "}");
+            let variants = variants.filter_map(variant).collect();
+            if name.ends_with("Kind") || ["EndReason", "NotRetried"].contains(&name) {
+                kinds.insert(name.to_owned(), variants);
+            }
+        }
+    }
+    kinds
+}
+
+fn variant(line: &str) -> Option<String> {
+    let name = line.strip_prefix("    ")?;
+    let name = name.split([',', '(', ' ']).next()?;
+    name.starts_with(char::is_uppercase)
+        .then(|| name.to_owned())
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(self::files(&path));
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
