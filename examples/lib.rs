@@ -4,15 +4,21 @@
 #![doc = include_str!("../README.md")]
 
 mod door;
+mod keys;
 mod load;
+mod metrics;
 mod protection;
 mod signed_in;
+mod store;
 mod users;
 
 pub use door::{Door, peer_address};
+pub use keys::Keys;
 pub use load::{Answer, Counts, Load};
+pub use metrics::metrics;
 pub use protection::Protection;
 pub use signed_in::SignedIn;
+pub use store::Store;
 pub use users::Users;
 
 use std::error::Error;

@@ -1,6 +1,5 @@
 use std::error::Error;
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use auth_layer::endpoint::{CookieMode, Limits, TokenEndpoints};
 use auth_layer::{AuthLayer, Claims, TokenIssuer};
@@ -8,7 +7,6 @@ use axum::body::Bytes;
 use axum::routing::get;
 use axum::{Json, Router};
 use examples::Door;
-use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 
 use crate::options::Options;
@@ -29,7 +27,7 @@ pub(crate) fn app(
         .route("/healthz", get(async || "ok"))
         .fallback_service(endpoints);
     match options.metrics {
-        true => Ok(app.merge(metrics()?)),
+        true => Ok(app.merge(examples::metrics()?)),
         false => Ok(app),
     }
 }
@@ -58,20 +56,6 @@ fn limits(per_minute: u32) -> Limits {
         (Some(per_minute), Some(burst)) => Limits::new().by_session(per_minute, burst),
         _ => Limits::none(),
     }
-}
-
-fn metrics() -> Result<Router, Box<dyn Error>> {
-    let recorder = PrometheusBuilder::new().install_recorder()?;
-    let upkeep = recorder.clone();
-    drop(tokio::spawn(async move {
-        let mut pace = tokio::time::interval(Duration::from_secs(5));
-        loop {
-            pace.tick().await;
-            upkeep.run_upkeep();
-        }
-    }));
-    let render = async move || recorder.render();
-    Ok(Router::new().route("/metrics", get(render)))
 }
 
 async fn me(claims: Claims) -> Json<Value> {

@@ -1,20 +1,17 @@
 //! An issuer of tokens, with two demo users and an API that wants them.
 
 mod app;
-mod keys;
 mod options;
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::ExitCode;
 
 use auth_layer::issue::TokenIssuer;
-use auth_layer::store::{MemoryStore, PostgresStore, RedisStore, SqliteStore};
 use clap::Parser;
+use examples::Keys;
 
-use crate::keys::Keys;
-use crate::options::{Options, Store};
+use crate::options::Options;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -43,31 +40,16 @@ async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
 }
 
 async fn issuer(options: &Options, base_url: &str) -> Result<TokenIssuer, Box<dyn Error>> {
-    // The store first: where it does not open, nothing is left behind.
-    let builder = match &options.store {
-        Store::Memory => {
-            let keys = Keys::generate(options.alg)?;
-            TokenIssuer::builder(keys.signing, keys.refresh, MemoryStore::new())
-        }
-        Store::Sqlite(path) => {
-            let store = SqliteStore::open(path).await?;
-            let keys = Keys::open_or_create(&options.keys_file(path), options.alg)?;
-            TokenIssuer::builder(keys.signing, keys.refresh, store)
-        }
-        Store::Postgres(url) => {
-            let store = PostgresStore::connect(url).await?;
-            let keys =
-                Keys::open_or_create(&options.keys_file(Path::new("auth_server")), options.alg)?;
-            TokenIssuer::builder(keys.signing, keys.refresh, store)
-        }
-        Store::Redis(url) => {
-            let store = RedisStore::connect(url).await?;
-            let keys =
-                Keys::open_or_create(&options.keys_file(Path::new("auth_server")), options.alg)?;
-            TokenIssuer::builder(keys.signing, keys.refresh, store)
+    let keys = || match options.store.keys_file("auth_server") {
+        None => Keys::generate(options.alg),
+        Some(default) => {
+            Keys::open_or_create(options.keys.as_ref().unwrap_or(&default), options.alg)
         }
     };
-    let issuer = builder
+    let issuer = options
+        .store
+        .issuer(keys)
+        .await?
         .issuer(options.issuer.as_deref().unwrap_or(base_url))
         .audience(&options.audience)
         .access_ttl(options.access_ttl.into())

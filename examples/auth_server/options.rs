@@ -1,9 +1,10 @@
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use auth_layer::Algorithm;
 use clap::Parser;
+use examples::Store;
 
 /// Issues, refreshes and revokes tokens, and protects `GET /api/me` with them.
 ///
@@ -59,40 +60,6 @@ pub(crate) struct Options {
     /// How long a repeated refresh without an idempotency key is forgiven, at most 60s.
     #[arg(long, default_value = "0s")]
     pub(crate) repeat_leeway: humantime::Duration,
-}
-
-impl Options {
-    /// The default is beside `store`.
-    pub(crate) fn keys_file(&self, store: &Path) -> PathBuf {
-        self.keys
-            .clone()
-            .unwrap_or_else(|| store.with_added_extension("keys"))
-    }
-}
-
-#[derive(Clone)]
-pub(crate) enum Store {
-    Memory,
-    Sqlite(PathBuf),
-    /// Its URL, which may have a password.
-    Postgres(String),
-    Redis(String),
-}
-
-impl FromStr for Store {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once(':') {
-            None if text == "memory" => Ok(Self::Memory),
-            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
-            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(text.to_owned())),
-            Some(("redis" | "rediss" | "redis+unix" | "unix", _)) => {
-                Ok(Self::Redis(text.to_owned()))
-            }
-            _ => Err("give `memory`, `sqlite:PATH`, `postgres://...` or `redis://...`".to_owned()),
-        }
-    }
 }
 
 #[derive(Clone)]

@@ -7,22 +7,26 @@ use auth_layer::{Algorithm, RefreshSecrets, SigningKey, SigningKeys};
 use serde::{Deserialize, Serialize};
 
 /// What only the issuer may know.
-pub(crate) struct Keys {
+#[derive(Debug)]
+pub struct Keys {
     pub(crate) signing: SigningKeys,
     pub(crate) refresh: RefreshSecrets,
 }
 
 impl Keys {
     /// Keys that die with the process.
-    pub(crate) fn generate(algorithm: Algorithm) -> Result<Self, Box<dyn Error>> {
+    ///
+    /// # Errors
+    /// When there is no such key, or no randomness.
+    pub fn generate(algorithm: Algorithm) -> Result<Self, Box<dyn Error>> {
         KeyFile::generate(algorithm)?.open()
     }
 
     /// The keys of the file, which is made, readable by its owner only, if it is missing.
-    pub(crate) fn open_or_create(
-        path: &Path,
-        algorithm: Algorithm,
-    ) -> Result<Self, Box<dyn Error>> {
+    ///
+    /// # Errors
+    /// A sentence when the file cannot be used.
+    pub fn open_or_create(path: &Path, algorithm: Algorithm) -> Result<Self, Box<dyn Error>> {
         let text = match fs::read(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 KeyFile::create(path, algorithm)?;
@@ -55,10 +59,10 @@ struct KeyFile {
 impl KeyFile {
     fn generate(algorithm: Algorithm) -> Result<Self, Box<dyn Error>> {
         let signing_key = match is_hmac(algorithm) {
-            true => examples::hex(&examples::random()?),
+            true => crate::hex(&crate::random()?),
             false => SigningKey::generate_pem(algorithm)?.to_string(),
         };
-        let refresh_secret = examples::hex(&examples::random()?);
+        let refresh_secret = crate::hex(&crate::random()?);
         Ok(Self {
             algorithm: algorithm.to_string(),
             signing_key,
@@ -86,7 +90,7 @@ impl KeyFile {
 
     fn open(&self) -> Result<Keys, Box<dyn Error>> {
         let algorithm = self.algorithm.parse()?;
-        let hex = |text| examples::unhex(text).ok_or("the key file has a digit that is none");
+        let hex = |text| crate::unhex(text).ok_or("the key file has a digit that is none");
         let signing = match is_hmac(algorithm) {
             true => SigningKey::from_secret(algorithm, &hex(&self.signing_key)?)?,
             false => SigningKey::from_pem(algorithm, &self.signing_key)?,
