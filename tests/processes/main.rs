@@ -8,6 +8,7 @@ mod engine;
 mod faults;
 mod honest;
 mod nodes;
+mod starters;
 #[path = "../support/mod.rs"]
 mod support;
 
