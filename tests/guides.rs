@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Libraries whose guide has a page of errors.
-const LIBRARIES: &[&str] = &["refresh-client-layer"];
+const LIBRARIES: [&str; 2] = ["auth-layer", "refresh-client-layer"];
 
 #[test]
 fn the_page_of_errors_names_every_kind_and_no_other() {

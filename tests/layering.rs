@@ -21,6 +21,7 @@ const SERVER: &[&str] = &[
     "protect",
     "issue",
     "endpoint",
+    "guide",
 ];
 
 /// The halves of the server that meet only in what is below both.

@@ -74,6 +74,16 @@ pub mod claims;
 pub mod clock;
 #[cfg(feature = "issue")]
 pub mod endpoint;
+#[cfg(all(
+    feature = "axum",
+    feature = "issue",
+    feature = "jwks",
+    feature = "postgres",
+    feature = "redis",
+    feature = "sqlite"
+))]
+#[cfg_attr(docsrs, doc(cfg(feature = "full")))]
+pub mod guide;
 #[cfg(feature = "issue")]
 pub mod issue;
 mod json;
