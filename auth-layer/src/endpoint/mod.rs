@@ -49,20 +49,24 @@
 //!
 //! # Browsers
 //! In [`CookieMode`] a browser keeps the refresh token where no script can read it. What the page
-//! does:
+//! does, which `examples/browser` does in full:
 //!
 //! ```js
+//! import * as kept from "./kept.js"; // IndexedDB: get, put, drop
+//!
 //! let access = null;
 //!
-//! const refresh = () => navigator.locks.request("refresh", async () => {
-//!   // One tab at a time, all with the key that the next of them finds if the answer is lost.
-//!   const key = localStorage.key ??= base64url(crypto.getRandomValues(new Uint8Array(32)));
+//! // One tab at a time. Sign in and log out under the same lock.
+//! const refresh = () => navigator.locks.request("session", async () => {
+//!   // On the disk before it is sent: if the answer is lost, whoever asks again has the same key.
+//!   const key = await kept.get("key") ?? base64url(crypto.getRandomValues(new Uint8Array(32)));
+//!   await kept.put("key", key);
 //!   const answer = await fetch("/refresh", {
 //!     method: "POST", headers: { "Idempotency-Key": `"${key}"` },
 //!   });
-//!   // 401: sign in again. 409: ask again. Else: the same request again, later.
-//!   if (answer.ok || [401, 409].includes(answer.status)) delete localStorage.key;
 //!   if (answer.ok) access = (await answer.json()).access_token;
+//!   // 401: sign in again. 409: ask again. Else: the same request again, later.
+//!   if (answer.ok || [401, 409].includes(answer.status)) await kept.drop("key");
 //!   return answer.status;
 //! });
 //! ```
