@@ -113,6 +113,7 @@ onClick("#steal", async () => {
 countdown(session);
 if (isSecureContext) {
   await session.resume().catch(() => {});
+  if (session.pause) say(`The server does not answer. ${nextTry()}`);
   show();
 } else {
   say("Browsers keep the session's cookie only with TLS, or from this machine: open http://localhost.");

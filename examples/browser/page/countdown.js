@@ -12,7 +12,7 @@ export function countdown(session) {
     life.max = about.lifetime / 1_000;
     life.value = seconds;
     left.textContent = seconds > 0 ? `${Math.ceil(seconds)} s left` : "expired";
-    tail.textContent = `…${about.tail}`;
+    tail.textContent = about.tail;
   };
   session.addEventListener("change", show);
   setInterval(show, 500);

@@ -15,6 +15,7 @@ export class Session extends EventTarget {
   #token = null;
   /** When the newest was given, or the session ended: what tabs tell may come late. */
   #newest = 0;
+  #isResuming = false;
   #early = true;
   #flight = null;
   #timer = null;
@@ -49,7 +50,8 @@ export class Session extends EventTarget {
 
   /** After a reload the token is gone, but the cookie may be there. */
   async resume() {
-    if (await kept.get(USER)) await this.renew();
+    this.#isResuming = Boolean(await kept.get(USER));
+    if (this.#isResuming) await this.renew();
   }
 
   /** Whether the password was right. */
@@ -111,7 +113,7 @@ export class Session extends EventTarget {
 
   #send(method, path, { access }, again = "") {
     const headers = { Authorization: `Bearer ${access}` };
-    return this.#requests.send(method, path, { headers, note: `token …${access.slice(-4)}${again}` });
+    return this.#requests.send(method, path, { headers, note: `token ${access.slice(-4)}${again}` });
   }
 
   async #refresh(old) {
@@ -143,13 +145,14 @@ export class Session extends EventTarget {
 
   #hear(token) {
     if (token.at <= this.#newest) return;
-    this.#requests.remark(`Another tab refreshed: token …${token.access.slice(-4)}`);
+    this.#requests.remark(`Another tab refreshed: token ${token.access.slice(-4)}`);
     this.#hold(token);
   }
 
   #hold(token) {
     this.#token = token;
     this.#newest = token.at;
+    this.#isResuming = false;
     this.#backoff.succeeded();
     this.#schedule();
     this.dispatchEvent(new Event("change"));
@@ -166,6 +169,7 @@ export class Session extends EventTarget {
   #forget(why, at) {
     this.#token = null;
     this.#newest = at;
+    this.#isResuming = false;
     this.#backoff.succeeded();
     this.#schedule();
     this.dispatchEvent(new Event("change"));
@@ -182,8 +186,9 @@ export class Session extends EventTarget {
   /** A tab that nobody sees refreshes when it is looked at, or calls. */
   #schedule() {
     clearTimeout(this.#timer);
-    if (!this.#early || !this.#token || document.hidden) return;
-    const { expiresAt, lifetime } = this.#token;
+    const isWanted = this.#token ? this.#early : this.#isResuming;
+    if (!isWanted || document.hidden) return;
+    const { expiresAt, lifetime } = this.#token ?? { expiresAt: 0, lifetime: 0 };
     const ahead = Math.min(60_000, lifetime / 4) * (1 - Math.random() / 4);
     const wait = Math.max(expiresAt - ahead - Date.now(), this.#backoff.wait);
     // Timers may come a little early.

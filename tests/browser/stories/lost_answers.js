@@ -45,6 +45,13 @@ export default async function lostAnswers({ browser, gate, step }) {
     await user.hears('The access token is a new one.');
     assert.notEqual(keys(from)[0], keys(from - 1)[0]);
   });
+  await step('a page that is opened while the server fails comes in by itself', async () => {
+    gate.answer('/refresh', 500);
+    await user.page.reload();
+    await user.hears('The server does not answer. The next try is in 2 s.');
+    await user.isIn();
+    await user.early(false);
+  });
   await step('409 means: ask again, with another key', async () => {
     const from = refreshes();
     gate.answer('/refresh', 409);
