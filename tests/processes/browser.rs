@@ -81,6 +81,39 @@ fn the_page_is_for_eyes_ears_keyboards_and_phones() {
     play("looks");
 }
 
+#[tokio::test]
+async fn every_answer_tells_the_browser_to_run_nothing_but_the_files_of_the_page() {
+    let server = Server::start("browser", &["--addr", "127.0.0.1:0"]);
+    for (path, media) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/app.js", "text/javascript; charset=utf-8"),
+        ("/style.css", "text/css; charset=utf-8"),
+        ("/icon.svg", "image/svg+xml"),
+        ("/api/me", "application/json"),
+        ("/nowhere", "application/json"),
+    ] {
+        let answer = reqwest::get(server.url(path)).await.unwrap();
+        let header = |name: &str| answer.headers()[name].to_str().unwrap();
+        assert_eq!(header("content-type"), media);
+        assert_eq!(header("x-content-type-options"), "nosniff");
+        assert_eq!(header("x-frame-options"), "DENY");
+        assert_eq!(header("referrer-policy"), "no-referrer");
+        let policy: Vec<_> = header("content-security-policy").split("; ").collect();
+        for rule in [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+            "require-trusted-types-for 'script'",
+        ] {
+            assert!(policy.contains(&rule), "{path}: {policy:?}");
+        }
+        assert!(!policy.concat().contains("unsafe"), "{policy:?}");
+    }
+}
+
 #[test]
 fn wrong_flags_and_a_port_in_use_are_answered_with_a_sentence() {
     let server = Server::start("browser", &["--addr", "127.0.0.1:0"]);
