@@ -44,9 +44,13 @@ export class Browser {
     await page.screenshot({ path, fullPage: true, animations: 'disabled', timeout: 5_000 });
   }
 
-  async shootAll(name) {
+  /** What each page says, after a picture of it. */
+  shootAll(name) {
     const pages = this.#chromium.contexts().flatMap((it) => it.pages());
-    await Promise.all(pages.map((page, at) => this.shoot(page, `${name}-${at + 1}`).catch(() => {})));
+    return Promise.all(pages.map(async (page, at) => {
+      await this.shoot(page, `${name}-${at + 1}`).catch(() => {});
+      return page.getByRole('status').textContent({ timeout: 1_000 }).catch(() => 'nothing');
+    }));
   }
 
   close() { return this.#chromium.close(); }

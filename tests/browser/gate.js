@@ -2,7 +2,7 @@
 import { createServer, request as send } from 'node:http';
 
 export class Gate {
-  /** Each request as { method, path, headers, status }; the status is missing until it is answered. */
+  /** Each request as { method, path, headers, at, status }; the status is missing until it is answered. */
   passed = [];
   /** How many refreshes were under way at once, at most. */
   most = 0;
@@ -46,7 +46,7 @@ export class Gate {
   async #pass(request, response) {
     const path = request.url;
     const { method, headers } = request;
-    const entry = { method, path, headers };
+    const entry = { method, path, headers, at: performance.now() };
     this.passed.push(entry);
     const at = this.#spells.findIndex((it) => it.path === path);
     const [spell = {}] = at < 0 ? [] : this.#spells.splice(at, 1);

@@ -25,7 +25,7 @@ try {
   console.error(`story "${name}" failed at the step "${current}":\n${error.stack}`);
   console.error(`what passed:\n  ${gate.lines().join('\n  ')}`);
   console.error(`complaints:\n  ${browser.complaints.join('\n  ')}`);
-  await browser.shootAll(`failed-${name}`);
+  console.error(`the pages say:\n  ${(await browser.shootAll(`failed-${name}`)).join('\n  ')}`);
 } finally {
   await browser.close();
   gate.close();

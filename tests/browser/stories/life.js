@@ -22,7 +22,7 @@ export default async function life({ browser, gate, step }) {
     await user.isIn();
     await user.hears('Welcome, alice.');
     const left = async () => Number.parseInt(await user.page.locator('#left').textContent());
-    const [before] = [await left()];
+    const before = await left();
     await user.page.waitForFunction((before) => parseInt(document.querySelector('#left').textContent) < before, before);
   });
   await step('the API knows the user', async () => {
