@@ -22,6 +22,25 @@ fn the_page_of_errors_names_every_kind_and_no_other() {
     }
 }
 
+#[test]
+fn the_page_for_operators_names_every_metric_and_no_other() {
+    let folder = root().join("auth-layer/src");
+    let page = fs::read_to_string(folder.join("guide/operate.md")).unwrap();
+    let code = fs::read_to_string(folder.join("metrics.rs")).unwrap();
+    let rows = page.lines().filter_map(|it| it.strip_prefix("| `"));
+    assert_eq!(
+        rows.flat_map(metric).collect::<BTreeSet<_>>(),
+        code.split('"').filter_map(metric).collect(),
+        "left the page, right the code"
+    );
+}
+
+/// The name of a metric that `text` begins with.
+fn metric(text: &str) -> Option<&str> {
+    let name = text.split('`').next()?;
+    name.starts_with("auth_layer_").then_some(name)
+}
+
 type Kinds = BTreeMap<String, BTreeSet<String>>;
 
 /// The tables of a page that begin with the link to an enum: what their first column names.

@@ -1,6 +1,20 @@
 //! A Tower layer that verifies bearer JWT access tokens and answers bad ones with an exact 401, and
 //! the issuer behind it: token pairs, rotation, theft detection, revocation.
 //!
+//! ```text
+//!  every request                                        now and then
+//!
+//!  request ─► extract ─► verify ─► authorize ─► yours   refresh token ─► endpoints ─► issuer ─► store
+//!                │          │          │                                    │           │ one row
+//!                └──────────┴──────────┴─► 401, 403                         ▼           │ a session
+//!                           ▲                                          the next pair    │
+//!                           └─ keys, revocations ◄──────────────────────────────────────┘
+//! ```
+//!
+//! An access token dies after minutes, and a refresh token brings the next one. It works once: whoever
+//! uses a copy ends the session, for both. A lost answer ends nothing, since a repeat with the same
+//! `Idempotency-Key` gets the same answer.
+//!
 //! ```
 //! use auth_layer::{Algorithm, AuthLayer, Claims, SigningKey, Verifier};
 //! use http::{Request, Response};
@@ -29,6 +43,15 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Where to begin
+//!
+//! | I want to | |
+//! | --- | --- |
+//! | protect an axum app, or a tonic server | [`guide::protect_axum`], [`guide::protect_tonic`] |
+//! | know what a thief can do, and where to keep tokens | [`guide::thief`] |
+//! | run it: on several machines, with other keys, after a restore | [`guide::several_machines`], [`guide::rotate_keys`], [`guide::operate`] |
+//! | know what an error means, or why a number is what it is | [`guide::errors`], [`guide::defaults`] |
 //!
 //! # Two halves
 //!
@@ -74,15 +97,6 @@ pub mod claims;
 pub mod clock;
 #[cfg(feature = "issue")]
 pub mod endpoint;
-#[cfg(all(
-    feature = "axum",
-    feature = "issue",
-    feature = "jwks",
-    feature = "postgres",
-    feature = "redis",
-    feature = "sqlite"
-))]
-#[cfg_attr(docsrs, doc(cfg(feature = "full")))]
 pub mod guide;
 #[cfg(feature = "issue")]
 pub mod issue;

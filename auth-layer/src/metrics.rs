@@ -1,13 +1,5 @@
 //! What is counted and timed, for whatever recorder the program installs (feature `metrics`).
-//!
-//! | name | labels | |
-//! | --- | --- | --- |
-//! | `auth_layer_requests_total` | `outcome` | `accepted`, `anonymous`, `preflight`, or the [label](crate::protect::Rejection::label) of a refusal; a request refused further in counts twice |
-//! | `auth_layer_verify_seconds` | `cached` | how long a token took, remembered or not; waits for keys are left out |
-//! | `auth_layer_jwks_refresh_total` | `outcome` | fetches of keys: `new`, `unchanged`, `failed` |
-//! | `auth_layer_sessions_total` | `event` | what happened to sessions: the [label](crate::issue::SessionEvent::label) of each event |
-//! | `auth_layer_refresh_failures_total` | `kind` | why there was no new pair: the [label](crate::issue::RefreshErrorKind::label) of the error |
-//! | `auth_layer_refresh_seconds` | `granted` | how long a refresh took, with the store and the source of claims |
+//! `guide/operate.md` has their names and labels.
 
 #[cfg(feature = "metrics")]
 use std::time::Instant;

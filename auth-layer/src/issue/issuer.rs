@@ -29,7 +29,7 @@ use crate::verify::{Verifier, VerifierBuilder};
 ///
 /// What ends a session here also puts it on [`revocations`](Self::revocations): its access tokens
 /// die now, wherever a [`verifier`](Self::verifier) of this issuer checks them, and within a second
-/// [at other nodes](crate::issue#several-nodes) of the same store.
+/// [at other nodes](crate::guide::several_machines) of the same store.
 ///
 /// Beside it run a task that hears what other nodes revoke, and one that
 /// [cleans up](TokenIssuerBuilder::cleanup_every). They begin when it is built on a tokio runtime, else

@@ -27,23 +27,8 @@
 //! session in which it was changed. The same goes for a new second factor, for "sign out everywhere"
 //! and for an account that is closed. Access tokens die with their sessions.
 //!
-//! # Several nodes
-//! Issuers on different machines work as one if they share
-//! * the store: PostgreSQL, Redis, or on one machine a SQLite file;
-//! * the [`RefreshSecrets`](crate::RefreshSecrets), which say how a new one is brought to all;
-//! * the [`SigningKeys`](crate::SigningKeys), or at least every node's keys in what verifiers know;
-//! * clocks, to within a minute.
-//!
-//! What one revokes the others refuse within a second, as each follows the
-//! [feed](crate::store::SessionStore::feed) of its store; a process that only verifies does so through
-//! a [`RevocationFeed`](crate::store::RevocationFeed). [`TokenIssuer::feed_status`] is for the
-//! readiness probe: a node that was just started knows what was revoked before once it
-//! [is current](crate::store::FeedStatus::is_current). Events are told by the node where something
-//! happened, and by no other.
-//!
-//! While the feed is down, refresh tokens of revoked sessions are refused all the same: that is the
-//! store's decision. Their access tokens are accepted up to their `exp` by nodes that did not hear of
-//! it. That is said once in the log, and caught up with when the feed is back.
+//! Issuers on several machines work as one: [`guide::several_machines`](crate::guide::several_machines)
+//! says what they share.
 
 mod background;
 mod builder;

@@ -6,12 +6,8 @@
 //! Yours needs four methods, and `conformance` (feature `test-util`) tells whether they keep the
 //! laws.
 //!
-//! # Several processes
-//! Processes that share a store hear from its feed what the others revoke, within a second:
-//! an issuer by itself, a process that only verifies through a [`RevocationFeed`]. While the feed is
-//! down, access tokens of sessions that were revoked elsewhere are accepted up to their `exp`;
-//! refreshes are not, as the store itself decides about those. [`FeedStatus`] says how it stands, and
-//! whoever is back is told all that was missed. Their clocks may differ by a minute.
+//! Processes that share a store hear from its feed what the others revoke:
+//! [`guide::several_machines`](crate::guide::several_machines). Their clocks may differ by a minute.
 
 mod claims;
 mod erased;

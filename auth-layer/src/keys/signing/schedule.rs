@@ -72,8 +72,7 @@ impl RotationSchedule {
     }
 
     /// How long verifiers keep keys before they ask for newer ones: `keys_max_age` of the
-    /// [`TokenEndpoints`](crate::endpoint::TokenEndpoints). Under a minute counts as one. Default: 5
-    /// minutes.
+    /// `TokenEndpoints`. Under a minute counts as one. Default: 5 minutes.
     #[must_use]
     pub const fn keys_max_age(mut self, age: Duration) -> Self {
         self.keys_max_age = age;
