@@ -4,13 +4,16 @@ use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
 use auth_layer::{Algorithm, RefreshSecrets, SigningKey, SigningKeys};
+use aws_lc_rs::hkdf;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 /// What only the issuer may know.
 #[derive(Debug)]
 pub struct Keys {
     pub(crate) signing: SigningKeys,
     pub(crate) refresh: RefreshSecrets,
+    others: hkdf::Prk,
 }
 
 impl Keys {
@@ -44,6 +47,18 @@ impl Keys {
             return Err(format!("{path} has a key for --alg {}", file.algorithm).into());
         }
         file.open()
+    }
+
+    /// A secret for another purpose, which tells nothing of these (RFC 5869).
+    ///
+    /// # Errors
+    /// Never, if HKDF works.
+    pub fn derive(&self, purpose: &str) -> Result<Zeroizing<[u8; 32]>, Box<dyn Error>> {
+        let mut secret = Zeroizing::new([0; 32]);
+        let info = [purpose.as_bytes()];
+        let okm = self.others.expand(&info, hkdf::HKDF_SHA256);
+        okm.and_then(|it| it.fill(&mut *secret))?;
+        Ok(secret)
     }
 }
 
@@ -95,10 +110,11 @@ impl KeyFile {
             true => SigningKey::from_secret(algorithm, &hex(&self.signing_key)?)?,
             false => SigningKey::from_pem(algorithm, &self.signing_key)?,
         };
-        let refresh = RefreshSecrets::new(&hex(&self.refresh_secret)?)?;
+        let secret = Zeroizing::new(hex(&self.refresh_secret)?);
         Ok(Keys {
             signing: SigningKeys::new(signing),
-            refresh,
+            refresh: RefreshSecrets::new(&secret)?,
+            others: hkdf::Salt::new(hkdf::HKDF_SHA256, b"examples keys").extract(&secret),
         })
     }
 }

@@ -37,22 +37,30 @@ impl Store {
     ) -> Result<TokenIssuerBuilder, Box<dyn Error>> {
         let builder = match self {
             Self::Memory => {
-                let Keys { signing, refresh } = keys()?;
+                let Keys {
+                    signing, refresh, ..
+                } = keys()?;
                 TokenIssuer::builder(signing, refresh, MemoryStore::new())
             }
             Self::Sqlite(path) => {
                 let store = SqliteStore::open(path).await?;
-                let Keys { signing, refresh } = keys()?;
+                let Keys {
+                    signing, refresh, ..
+                } = keys()?;
                 TokenIssuer::builder(signing, refresh, store)
             }
             Self::Postgres(url) => {
                 let store = PostgresStore::connect(url).await?;
-                let Keys { signing, refresh } = keys()?;
+                let Keys {
+                    signing, refresh, ..
+                } = keys()?;
                 TokenIssuer::builder(signing, refresh, store)
             }
             Self::Redis(url) => {
                 let store = RedisStore::connect(url).await?;
-                let Keys { signing, refresh } = keys()?;
+                let Keys {
+                    signing, refresh, ..
+                } = keys()?;
                 TokenIssuer::builder(signing, refresh, store)
             }
         };
