@@ -6,6 +6,7 @@ mod browser;
 mod clients;
 mod engine;
 mod faults;
+mod gateway;
 mod honest;
 mod nodes;
 mod starters;

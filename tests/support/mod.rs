@@ -22,8 +22,13 @@ impl Server {
 
     /// As `start`; what happens to sessions is written to `log`.
     pub(crate) fn start_logged(example: &str, args: &[&str], log: File) -> Self {
+        Self::start_logging(example, args, "auth_layer::session=info", log)
+    }
+
+    /// As `start`; what `filter` lets through is written to `log`.
+    pub(crate) fn start_logging(example: &str, args: &[&str], filter: &str, log: File) -> Self {
         let mut command = command(example);
-        command.env("RUST_LOG", "auth_layer::session=info");
+        command.env("RUST_LOG", filter);
         Self::start_with(command.args(args).stderr(log), example)
     }
 
@@ -53,6 +58,17 @@ impl Server {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The most memory that it has had so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(status).expect("it runs");
+        let peak = status.lines().find_map(|it| it.strip_prefix("VmHWM:"));
+        let kibibytes = peak.and_then(|it| it.trim().strip_suffix(" kB"));
+        1024 * kibibytes
+            .and_then(|it| it.parse::<u64>().ok())
+            .expect("Linux says so")
     }
 
     /// SIGKILL: it gets no chance to write anything.
