@@ -34,11 +34,11 @@ pub(crate) fn app(
         .cookies(CookieMode::new())
         .client_address(address.clone());
     let own = Router::new()
-        .route_service("/refresh", endpoints.clone())
         .route_service("/logout", endpoints.clone())
         .route_service("/sessions", endpoints.clone())
         .route_service("/sessions/{sid}", endpoints.clone())
-        .layer(from_fn_with_state(sessions.clone(), settle));
+        .layer(from_fn_with_state(sessions.clone(), settle))
+        .route_service("/refresh", endpoints.clone());
     let login_route = Router::new()
         .route("/login", post(login))
         .with_state(Login {
@@ -69,8 +69,11 @@ pub(crate) fn app(
 
 /// A log-out is answered when it is one at the upstream, too.
 async fn settle(State(sessions): State<Sessions>, request: Request, next: Next) -> Response {
+    let is_log_out = !request.method().is_safe();
     let response = next.run(request).await;
-    sessions.settled().await;
+    if is_log_out {
+        sessions.settled().await;
+    }
     response
 }
 

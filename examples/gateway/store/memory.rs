@@ -7,7 +7,7 @@ use refresh_client_layer::StoreError;
 
 use super::Cells;
 
-/// In the process.
+/// In the process, and as long as it: for trying things out.
 #[derive(Default)]
 pub(super) struct Memory(Mutex<HashMap<SessionId, Vec<u8>>>);
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Gateway;
 use super::upstream::Upstream;
@@ -149,18 +149,17 @@ async fn a_browser_gets_a_cookie_and_an_access_token_and_neither_is_the_upstream
 #[tokio::test]
 async fn where_the_upstreams_tokens_come_from_cannot_be_reached_through_the_gateway() {
     let upstream = Upstream::start(TTL).await;
-    let more = ["--refresh-url", &format!("{}/auth/refresh", upstream.url())];
+    let at = |name: &str| format!("{}/auth/{name}", upstream.url());
+    let (login, refresh) = (at("login"), at("refresh"));
+    let more = ["--login-url", &login, "--refresh-url", &refresh];
     let gateway = Gateway::start(&upstream.url(), &more);
     let user = gateway.sign_in("alice").await;
-    for path in [
-        "/auth/refresh",
-        "/auth/logout",
-        "/auth/%72efresh",
-        "//login",
-    ] {
+    let body = json!({ "username": "alice", "refresh_token": upstream.refresh_token() });
+    for path in ["/auth/login", "/auth/refresh", "/auth/logout"] {
         let call = reqwest::Client::new()
             .post(gateway.0.url(path))
-            .bearer_auth(&user.access);
+            .bearer_auth(&user.access)
+            .json(&body);
         assert_eq!(call.send().await.unwrap().status(), 404, "{path}");
     }
     let wrong = reqwest::Client::new().post(gateway.0.url("/login"));

@@ -104,7 +104,12 @@ impl Upstream {
     pub(super) fn tokens(&self) -> [String; 2] {
         let access = self.header("authorization").remove(0);
         let access = access.strip_prefix("Bearer ").unwrap().to_owned();
-        [access, self.seen.refresh_token.lock().unwrap().clone()]
+        [access, self.refresh_token()]
+    }
+
+    /// That of the latest log-in.
+    pub(super) fn refresh_token(&self) -> String {
+        self.seen.refresh_token.lock().unwrap().clone()
     }
 
     /// Waits until the refresh of a user whose name says so is held up.
@@ -141,10 +146,12 @@ impl Upstream {
             .layer(AuthLayer::new(self.issuer.verifier()))
             .layer(from_fn_with_state(self.clone(), look));
         let endpoints = Router::new()
+            .nest_service("/auth", self.endpoints.clone())
             .fallback_service(self.endpoints.clone())
             .layer(from_fn_with_state(self.clone(), hold));
         Router::new()
             .route("/login", post(login))
+            .route("/auth/login", post(login))
             .with_state(self)
             .merge(api)
             .fallback_service(endpoints)
