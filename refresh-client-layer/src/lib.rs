@@ -27,6 +27,17 @@
 //!
 //! # What happens to a request
 //!
+//! ```text
+//! your code ── request ──► + access token ── request ──► API
+//!    ▲                                                    │
+//!    │                   ┌─────────── 401 ◄───────────────┤
+//!    │                   ▼                                │
+//!    │     one refresh, however many wait ──► /refresh    │
+//!    │                   │                                │
+//!    │                   └─ the request again, once ──────┤
+//!    └──────────────────────── response ◄─────────────────┘
+//! ```
+//!
 //! 1. A request with an `Authorization` of its own, or with [`SkipAuth`] in its extensions, passes
 //!    untouched; so does one to an origin that may not see the token.
 //! 2. A live token is attached. A dying one is waited for; one that will die soon is replaced in the
