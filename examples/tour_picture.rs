@@ -4,7 +4,7 @@
 //! cargo run -q --example tour | cargo run -q --example tour_picture > examples/tour/tour.svg
 //! ```
 //!
-//! Times, ports and counts that chance decides are left out, so that another run makes the same file.
+//! Times, ports and counts that chance decides are left out: what is shown is what every run says.
 
 use std::io::{self, Read as _};
 use std::process::ExitCode;
