@@ -5,16 +5,18 @@ mod flat;
 mod report;
 mod rounds;
 mod sessions;
+mod stores;
 mod verify;
 
 use std::process::ExitCode;
 
 use crate::report::Report;
 use crate::rounds::Effort;
+use crate::stores::Stores;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-const USAGE: &str = "usage: peers [--quick] sessions|flat|client|verify ...";
+const USAGE: &str = "usage: peers [--quick] sessions[=STORE]|flat[=STORE]|client|verify ...";
 
 fn main() -> ExitCode {
     let (flags, parts): (Vec<_>, Vec<_>) = std::env::args()
@@ -27,9 +29,12 @@ fn main() -> ExitCode {
     };
     let mut report = Report::default();
     for part in &parts {
-        let done = match part.as_str() {
-            "sessions" => sessions::run(effort, &mut report),
-            "flat" => flat::run(effort, &mut report),
+        let Some((name, stores)) = Stores::of(part) else {
+            return usage();
+        };
+        let done = match name {
+            "sessions" => sessions::run(stores, effort, &mut report),
+            "flat" => flat::run(stores, effort, &mut report),
             "client" => client::run(effort, &mut report),
             "verify" => verify::run(effort, &mut report),
             _ => return usage(),

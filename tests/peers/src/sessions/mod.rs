@@ -17,6 +17,7 @@ pub(crate) use self::{postgres::Database, sqlite::Folder};
 use crate::BoxError;
 use crate::report::{Bar, Report};
 use crate::rounds::{Effort, Series};
+use crate::stores::Stores;
 
 const CALLERS: [usize; 3] = [1, 16, 64];
 
@@ -27,29 +28,28 @@ trait Engine {
     async fn rate(&mut self, callers: usize, turn: Duration) -> Result<f64, BoxError>;
 }
 
-pub(crate) fn run(effort: Effort, report: &mut Report) -> Result<(), BoxError> {
+pub(crate) fn run(stores: Stores<'_>, effort: Effort, report: &mut Report) -> Result<(), BoxError> {
     runtime()?.block_on(async {
         report.title("sessions: rotations per second, median (min..max)");
         report.row(&[&"store, callers", &"store", &"engine", &"ratio"]);
-        memory(effort, report).await?;
-        let ratio = postgres::run(effort, report).await?;
-        report.hold(
-            "postgres / pgbench at 64 callers",
-            &ratio,
-            Bar::AtLeast(1.5),
-        );
-        let ratio = sqlite::run(effort, report).await?;
-        report.hold(
-            "sqlite / group commit at 64 callers",
-            &ratio,
-            Bar::AtLeast(0.7),
-        );
-        let ratio = redis::run(effort, report).await?;
-        report.hold(
-            "redis / redis-benchmark at 64 callers",
-            &ratio,
-            Bar::AtLeast(1.0),
-        );
+        if stores.has("memory") {
+            memory(effort, report).await?;
+        }
+        if stores.has("postgres") {
+            let ratio = postgres::run(effort, report).await?;
+            let what = "postgres / pgbench at 64 callers";
+            report.hold(what, &ratio, Bar::AtLeast(1.5));
+        }
+        if stores.has("sqlite") {
+            let ratio = sqlite::run(effort, report).await?;
+            let what = "sqlite / group commit at 64 callers";
+            report.hold(what, &ratio, Bar::AtLeast(0.7));
+        }
+        if stores.has("redis") {
+            let ratio = redis::run(effort, report).await?;
+            let what = "redis / redis-benchmark at 64 callers";
+            report.hold(what, &ratio, Bar::AtLeast(1.0));
+        }
         Ok(())
     })
 }
