@@ -19,8 +19,6 @@ mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
 pub mod rotation;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-mod row;
 mod session;
 #[cfg(feature = "sqlite")]
 mod sqlite;

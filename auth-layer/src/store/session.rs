@@ -73,25 +73,29 @@ impl Session {
     /// All of [`SessionStore::rotate`](super::SessionStore::rotate), for stores that hold sessions
     /// as values.
     pub fn rotate(&mut self, rotation: &Rotation) -> Rotated {
-        let keeps = rotation.keep_bound && self.jkt.is_some();
-        let decided = self.admit(rotation).and_then(|()| match keeps {
-            true => self.chain.keep(rotation),
-            false => self.chain.rotate(rotation),
-        });
-        match decided {
+        match self.decide(rotation) {
+            Ok(outcome) => Rotated::Decided(outcome, self.clone()),
             Err(dead) => Rotated::Dead(dead),
-            Ok(outcome) => {
-                if matches!(outcome, Outcome::Advanced | Outcome::Kept) {
-                    self.ip = rotation.ip.or(self.ip);
-                    if let Some(user_agent) = &rotation.user_agent {
-                        self.user_agent = Some(user_agent.clone());
-                    }
-                } else if outcome.is_reuse() {
-                    self.revoked_by = Some(RevokedBy::Reuse);
-                }
-                Rotated::Decided(outcome, self.clone())
-            }
         }
+    }
+
+    /// [`rotate`](Self::rotate), for who answers with the session itself.
+    pub(crate) fn decide(&mut self, rotation: &Rotation) -> Result<Outcome, Dead> {
+        self.admit(rotation)?;
+        let outcome = if rotation.keep_bound && self.jkt.is_some() {
+            self.chain.keep(rotation)?
+        } else {
+            self.chain.rotate(rotation)?
+        };
+        if matches!(outcome, Outcome::Advanced | Outcome::Kept) {
+            self.ip = rotation.ip.or(self.ip);
+            if let Some(user_agent) = &rotation.user_agent {
+                self.user_agent = Some(user_agent.clone());
+            }
+        } else if outcome.is_reuse() {
+            self.revoked_by = Some(RevokedBy::Reuse);
+        }
+        Ok(outcome)
     }
 
     /// Whether a rotation by that client, with that key, at that time is decided at all.

@@ -1,5 +1,7 @@
 mod handle;
 mod listener;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(super) mod pages;
 mod status;
 mod task;
 

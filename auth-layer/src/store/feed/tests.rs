@@ -213,3 +213,28 @@ async fn an_erased_store_is_followed_too() {
     assert_eq!(*status.borrow(), FeedStatus::Following);
     task.abort();
 }
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[test]
+fn a_full_page_is_followed_by_the_next_and_only_the_last_one_counts() {
+    use super::pages::{Pages, Revoked};
+
+    let listener = FeedListener::new(Revocations::new(LONGEST), Arc::new(ManualClock::at(NOW)));
+    let pages = Pages::new(&listener);
+    let oldest = listener.catch_up().since();
+    assert!(
+        pages.after.at < oldest,
+        "what was revoked just then is read"
+    );
+    let page: Vec<_> = (0..Pages::SIZE as usize)
+        .map(|number| Revoked {
+            at: oldest,
+            id: SessionId::from_bytes((number as u128).to_be_bytes()),
+        })
+        .collect();
+    let pages = pages.tell(&page).unwrap();
+    assert_eq!(pages.after.id, page[page.len() - 1].id);
+    assert!(listener.has_heard_nothing());
+    assert!(pages.tell(&page[1..]).is_none());
+    assert!(!listener.has_heard_nothing());
+}

@@ -1,11 +1,13 @@
 use std::io;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions, PgRow};
 use sqlx::{PgPool, Row as _, query};
 
 use super::open;
+use crate::clock::Timestamp;
 use crate::refresh_token::SessionId;
+use crate::store::feed::pages::{Pages, Revoked};
 use crate::store::{FeedListener, StoreError, StoreErrorKind};
 
 /// Listens on a connection of its own, so that no pool is too small for it.
@@ -48,34 +50,30 @@ fn connection(options: PgConnectOptions) -> PgPool {
 }
 
 async fn catch_up(on: &mut PgListener, to: &FeedListener) -> Result<(), StoreError> {
-    let catch_up = to.catch_up();
-    let mut after = (catch_up.since().as_millis(), Vec::<u8>::new());
-    loop {
+    let mut next = Some(Pages::new(to));
+    while let Some(pages) = next {
         let read = query(REVOKED)
-            .bind(after.0)
-            .bind(after.1)
+            .bind(pages.after.at.as_millis())
+            .bind(*pages.after.id.as_bytes())
+            .bind(i64::from(Pages::SIZE))
             .fetch_all(&mut *on);
-        let rows = in_time(read).await?;
-        for row in &rows {
-            to.revoked(SessionId::from_bytes(row.try_get("id").map_err(damaged)?));
-        }
-        let Some(last) = rows.last().filter(|_| rows.len() == PAGE) else {
-            break;
-        };
-        after = (
-            last.try_get("revoked_at").map_err(damaged)?,
-            last.try_get("id").map_err(damaged)?,
-        );
+        let page = in_time(read).await?;
+        let page = page.iter().map(revoked).collect::<Result<Vec<_>, _>>()?;
+        next = pages.tell(&page);
     }
-    catch_up.done();
     Ok(())
 }
 
-const PAGE: usize = 4_096;
-
 /// The predicate of the index, then its order.
 const REVOKED: &str = "SELECT revoked_at, id FROM auth_session WHERE revoked_at IS NOT NULL \
-    AND (revoked_at, id) > ($1, $2) ORDER BY revoked_at, id LIMIT 4096";
+    AND (revoked_at, id) > ($1, $2) ORDER BY revoked_at, id LIMIT $3";
+
+fn revoked(row: &PgRow) -> Result<Revoked, StoreError> {
+    Ok(Revoked {
+        at: Timestamp::from_millis(row.try_get("revoked_at").map_err(damaged)?),
+        id: SessionId::from_bytes(row.try_get("id").map_err(damaged)?),
+    })
+}
 
 /// Returns how the connection was lost.
 async fn hear(on: &mut PgListener, to: &FeedListener) -> sqlx::Error {

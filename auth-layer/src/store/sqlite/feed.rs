@@ -1,13 +1,16 @@
 use std::time::Duration;
 
-use sqlx::{Row as _, SqlitePool, query};
+use rusqlite::{Connection, Row, params};
 
-use super::statements::unavailable;
+use super::failure;
+use super::reader::Reader;
+use crate::clock::Timestamp;
 use crate::refresh_token::SessionId;
-use crate::store::{FeedListener, StoreError, StoreErrorKind};
+use crate::store::feed::pages::{Pages, Revoked};
+use crate::store::{FeedListener, StoreError};
 
 /// Nobody tells a process what another one wrote to a file, so it looks.
-pub(super) async fn feed(on: &SqlitePool, to: &FeedListener) -> Result<(), StoreError> {
+pub(super) async fn feed(on: &Reader, to: &FeedListener) -> Result<(), StoreError> {
     loop {
         catch_up(on, to).await?;
         tokio::time::sleep(POLL).await;
@@ -16,38 +19,31 @@ pub(super) async fn feed(on: &SqlitePool, to: &FeedListener) -> Result<(), Store
 
 const POLL: Duration = Duration::from_millis(500);
 
-async fn catch_up(on: &SqlitePool, to: &FeedListener) -> Result<(), StoreError> {
-    let catch_up = to.catch_up();
-    let mut after = (catch_up.since().as_millis(), Vec::<u8>::new());
-    loop {
-        let read = query(REVOKED).bind(after.0).bind(after.1).fetch_all(on);
-        let rows = read.await.map_err(unavailable)?;
-        for row in &rows {
-            to.revoked(id(row.try_get("id").map_err(damaged)?)?);
-        }
-        let Some(last) = rows.last().filter(|_| rows.len() == PAGE) else {
-            break;
-        };
-        after = (
-            last.try_get("revoked_at").map_err(damaged)?,
-            last.try_get("id").map_err(damaged)?,
-        );
+async fn catch_up(on: &Reader, to: &FeedListener) -> Result<(), StoreError> {
+    let mut next = Some(Pages::new(to));
+    while let Some(pages) = next {
+        let after = pages.after;
+        let page = on
+            .read(move |on| page(on, after).map_err(failure::of))
+            .await?;
+        next = pages.tell(&page);
     }
-    catch_up.done();
     Ok(())
 }
 
-const PAGE: usize = 4_096;
-
 /// The predicate of the index, then its order.
 pub(super) const REVOKED: &str = "SELECT revoked_at, id FROM auth_session WHERE revoked_at IS NOT NULL \
-    AND (revoked_at, id) > (?1, ?2) ORDER BY revoked_at, id LIMIT 4096";
+    AND (revoked_at, id) > (?1, ?2) ORDER BY revoked_at, id LIMIT ?3";
 
-fn id(bytes: &[u8]) -> Result<SessionId, StoreError> {
-    let bytes = bytes.try_into().map_err(|_| StoreErrorKind::Damaged)?;
-    Ok(SessionId::from_bytes(bytes))
+fn page(on: &Connection, after: Revoked) -> rusqlite::Result<Vec<Revoked>> {
+    let mut read = on.prepare_cached(REVOKED)?;
+    let from = params![after.at.as_millis(), after.id.as_bytes(), Pages::SIZE];
+    read.query_map(from, revoked)?.collect()
 }
 
-fn damaged(error: sqlx::Error) -> StoreError {
-    StoreError::new(StoreErrorKind::Damaged, error)
+fn revoked(row: &Row<'_>) -> rusqlite::Result<Revoked> {
+    Ok(Revoked {
+        at: Timestamp::from_millis(row.get("revoked_at")?),
+        id: SessionId::from_bytes(row.get("id")?),
+    })
 }

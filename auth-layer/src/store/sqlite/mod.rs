@@ -1,17 +1,25 @@
+mod failure;
 mod feed;
+mod file;
+mod hand;
 mod open;
-mod rotations;
+mod queue;
+mod reader;
+mod rotation;
 mod row;
 mod statements;
 mod writer;
 
 use std::path::Path;
 
-use sqlx::SqlitePool;
-use sqlx::sqlite::SqliteConnectOptions;
+use rusqlite::Connection;
 
 pub use open::{SqliteOpenError, SqliteOpenErrorKind};
 
+use self::file::File;
+use self::hand::Hand;
+use self::reader::Reader;
+use self::row::Unread;
 use self::writer::Writer;
 use super::{
     FeedListener, RevokedBy, Rotated, Rotation, Selection, Session, SessionStore, StoreError,
@@ -20,11 +28,14 @@ use crate::clock::Timestamp;
 
 /// Sessions in one SQLite file, durable with every answer. Clones share it.
 ///
-/// One task writes: what waits is committed together, with one `fsync` (`synchronous=FULL`), so it
-/// gets faster per session the more there is to do. Reads go beside it (WAL). A dropped future loses
-/// nothing: what was asked for happens. Where the disk is full or the task is gone, callers get a
-/// [`StoreError`] and nothing happened. Several processes may share the file on one machine:
-/// each looks twice a second for what the others have revoked.
+/// One thread writes: what waits is committed together, with one `fsync` (`synchronous=FULL`), so it
+/// gets faster per session the more there is to do. Another one reads beside it (WAL). A dropped future
+/// loses nothing: what was asked for happens. Where the disk is full, callers get a [`StoreError`] and
+/// nothing happened. Several processes may share the file on one machine: each looks twice a second
+/// for what the others have revoked.
+///
+/// SQLite itself comes with [rusqlite](https://docs.rs/rusqlite), in the version that the other
+/// crates of a program agree to, `sqlx` among them.
 ///
 /// ```
 /// # async fn example() -> Result<(), auth_layer::store::SqliteOpenError> {
@@ -37,41 +48,37 @@ use crate::clock::Timestamp;
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     writer: Writer,
-    readers: SqlitePool,
+    reader: Reader,
 }
 
 impl SqliteStore {
     /// Opens the file, or creates it, and brings its schema up to date. The folder must exist.
     ///
-    /// The task that writes runs on the runtime that this is called on, which needs its timer, and
-    /// ends when the last clone is dropped.
+    /// The threads end when the last clone is dropped, after what was asked for is written.
     ///
     /// # Errors
     /// When the file cannot be read and written, is damaged, holds something else, or was written by
     /// a newer version of this crate. The file is then as it was, and the error says what to do.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, SqliteOpenError> {
-        let path = path.as_ref();
-        Self::connect(SqliteConnectOptions::new().filename(path))
-            .await
-            .map_err(|cause| SqliteOpenError::new(path, cause))
-    }
-
-    async fn connect(options: SqliteConnectOptions) -> Result<Self, open::Cause> {
-        let (options, writer) = open::writer(options).await?;
-        Ok(Self {
-            readers: open::readers(options.clone()),
-            writer: Writer::spawn(writer, options),
-        })
+        let file = File::new(path.as_ref());
+        let writer = Writer::open(file.clone()).await;
+        let opened = writer.and_then(|writer| {
+            let reader = Reader::spawn(file)?;
+            Ok(Self { writer, reader })
+        });
+        opened.map_err(|cause| SqliteOpenError::new(path.as_ref(), cause))
     }
 }
 
 impl SessionStore for SqliteStore {
     async fn insert(&self, session: Session) -> Result<(), StoreError> {
-        self.writer.insert(session).await
+        let insert = move |hand: &mut Hand<'_>| statements::insert(hand.on, &session);
+        self.writer.write(insert).await
     }
 
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {
-        self.writer.rotate(rotation).await
+        let rotate = move |hand: &mut Hand<'_>| rotation::rotate(hand, &rotation);
+        rotation::read(self.writer.write(rotate).await?)
     }
 
     async fn revoke(
@@ -80,19 +87,24 @@ impl SessionStore for SqliteStore {
         by: RevokedBy,
         now: Timestamp,
     ) -> Result<Vec<Session>, StoreError> {
-        self.writer.revoke(selection, by, now).await
+        let revoke = move |hand: &mut Hand<'_>| statements::revoke(hand.on, &selection, by, now);
+        let revoked = self.writer.write(revoke).await?;
+        revoked.into_iter().map(Unread::read).collect()
     }
 
     async fn list(&self, selection: Selection, now: Timestamp) -> Result<Vec<Session>, StoreError> {
-        statements::list(&self.readers, &selection, now).await
+        let list = move |on: &Connection| statements::list(on, &selection, now);
+        let listed = self.reader.read(list).await?;
+        listed.into_iter().map(Unread::read).collect()
     }
 
     async fn delete_expired(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.writer.delete_expired(before, limit).await
+        let delete = move |hand: &mut Hand<'_>| statements::delete_expired(hand.on, before, limit);
+        self.writer.write(delete).await
     }
 
     async fn feed(&self, to: &FeedListener) -> Result<(), StoreError> {
-        feed::feed(&self.readers, to).await
+        feed::feed(&self.reader, to).await
     }
 }
 

@@ -1,14 +1,11 @@
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions as _, Connection as _, SqlitePool, query, query_scalar, raw_sql};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
-use super::writer::BATCH;
+use super::file::File;
 
 /// A session store that was not opened. The file is as it was; the message says what to do.
 #[derive(Debug)]
@@ -73,95 +70,61 @@ impl fmt::Display for SqliteOpenError {
 
 impl Error for SqliteOpenError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.cause.source.as_ref().map(|it| it as _)
+        self.cause.source.as_deref().map(|it| it as _)
     }
 }
 
 #[derive(Debug)]
 pub(super) struct Cause {
     kind: SqliteOpenErrorKind,
-    source: Option<sqlx::Error>,
+    source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// A connection that may write, to a file with the newest schema; and how to get another.
-pub(super) async fn writer(
-    options: SqliteConnectOptions,
-) -> Result<(SqliteConnectOptions, SqliteConnection), Cause> {
-    inspect(&options).await?;
-    create_private(options.get_filename())?;
-    let options = options
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        // A whole batch is read without one thread waiting for the other.
-        .row_buffer_size(BATCH);
-    let mut connection = options.connect().await?;
-    migrate(&mut connection).await?;
-    Ok((options.create_if_missing(false), connection))
-}
-
-pub(super) fn readers(options: SqliteConnectOptions) -> SqlitePool {
-    SqlitePoolOptions::new()
-        .max_connections(4)
-        .acquire_timeout(Duration::from_secs(5))
-        .connect_lazy_with(options.read_only(true))
+/// A connection that writes to the file, which is created if need be, and has the newest schema.
+pub(super) fn open(file: &File) -> Result<Connection, Cause> {
+    inspect(file)?;
+    create_private(file.path())?;
+    let connection = file.write()?;
+    migrate(&connection)?;
+    Ok(connection)
 }
 
 /// SQLite would let everybody read a file that it creates; its `-wal` gets the rights of the file.
-#[cfg(unix)]
-fn create_private(path: &Path) -> Result<(), Cause> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-
-    let created = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
-    match created {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(sqlx::Error::from(error).into())
-        }
+fn create_private(path: &Path) -> io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
 }
 
-#[cfg(not(unix))]
-fn create_private(_: &Path) -> Result<(), Cause> {
-    Ok(())
-}
-
 /// Looks at a file that exists without the right to change it.
-async fn inspect(options: &SqliteConnectOptions) -> Result<(), Cause> {
-    match std::fs::metadata(options.get_filename()) {
+fn inspect(file: &File) -> Result<(), Cause> {
+    match std::fs::metadata(file.path()) {
         Ok(file) if !file.is_file() => return Err(SqliteOpenErrorKind::NotAStore.into()),
         Ok(file) if file.len() > 0 => {}
         Ok(_) => return Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(sqlx::Error::from(error).into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.into()),
     }
-    let mut connection = options.clone().read_only(true).connect().await?;
-    check_version(&mut connection).await?;
-    let verdict: String = query_scalar("PRAGMA quick_check(1)")
-        .fetch_one(&mut connection)
-        .await?;
-    if verdict != "ok" {
-        return Err(SqliteOpenErrorKind::Damaged.into());
+    let connection = file.read()?;
+    check_version(&connection)?;
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    match verdict.as_str() {
+        "ok" => Ok(()),
+        _ => Err(SqliteOpenErrorKind::Damaged.into()),
     }
-    connection.close().await?;
-    Ok(())
 }
 
 /// How many migrations the file has had.
-async fn check_version(on: &mut SqliteConnection) -> Result<usize, Cause> {
-    let application: i64 = query_scalar("PRAGMA application_id")
-        .fetch_one(&mut *on)
-        .await?;
-    let version: i64 = query_scalar("PRAGMA user_version")
-        .fetch_one(&mut *on)
-        .await?;
-    let tables: i64 = query_scalar("SELECT count(*) FROM sqlite_schema")
-        .fetch_one(on)
-        .await?;
+fn check_version(on: &Connection) -> Result<usize, Cause> {
+    let number = |query| on.query_row(query, [], |row| row.get::<_, i64>(0));
+    let application = number("PRAGMA application_id")?;
+    let version = number("PRAGMA user_version")?;
+    let tables = number("SELECT count(*) FROM sqlite_schema")?;
     match usize::try_from(version) {
         Ok(0) if tables == 0 => Ok(0),
         _ if application != APPLICATION => Err(SqliteOpenErrorKind::NotAStore.into()),
@@ -171,13 +134,13 @@ async fn check_version(on: &mut SqliteConnection) -> Result<usize, Cause> {
 }
 
 /// All or nothing; also finds out whether the file can be written.
-async fn migrate(on: &mut SqliteConnection) -> Result<(), Cause> {
-    query("BEGIN IMMEDIATE").execute(&mut *on).await?;
-    let done = check_version(on).await?;
+fn migrate(on: &Connection) -> Result<(), Cause> {
+    let transaction = Transaction::new_unchecked(on, TransactionBehavior::Immediate)?;
+    let done = check_version(&transaction)?;
     for migration in MIGRATIONS.iter().skip(done) {
-        raw_sql(*migration).execute(&mut *on).await?;
+        transaction.execute_batch(migration)?;
     }
-    query("COMMIT").execute(on).await?;
+    transaction.commit()?;
     Ok(())
 }
 
@@ -197,19 +160,27 @@ impl From<SqliteOpenErrorKind> for Cause {
     }
 }
 
-impl From<sqlx::Error> for Cause {
-    fn from(error: sqlx::Error) -> Self {
-        let code = error.as_database_error().and_then(|it| it.code());
-        let code = code.and_then(|it| it.parse::<i32>().ok());
-        let kind = match code.map(|it| it & 0xff) {
-            Some(11) => SqliteOpenErrorKind::Damaged,
-            Some(26) => SqliteOpenErrorKind::NotAStore,
-            Some(5 | 6) => SqliteOpenErrorKind::Locked,
-            Some(3 | 8 | 14) => SqliteOpenErrorKind::Inaccessible,
-            None if matches!(error, sqlx::Error::Io(_)) => SqliteOpenErrorKind::Inaccessible,
+impl From<io::Error> for Cause {
+    fn from(error: io::Error) -> Self {
+        let (kind, source) = (SqliteOpenErrorKind::Inaccessible, Some(error.into()));
+        Self { kind, source }
+    }
+}
+
+impl From<rusqlite::Error> for Cause {
+    fn from(error: rusqlite::Error) -> Self {
+        let kind = match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt) => SqliteOpenErrorKind::Damaged,
+            Some(ErrorCode::NotADatabase) => SqliteOpenErrorKind::NotAStore,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                SqliteOpenErrorKind::Locked
+            }
+            Some(ErrorCode::PermissionDenied | ErrorCode::ReadOnly | ErrorCode::CannotOpen) => {
+                SqliteOpenErrorKind::Inaccessible
+            }
             _ => SqliteOpenErrorKind::Failed,
         };
-        let source = Some(error);
+        let source = Some(error.into());
         Self { kind, source }
     }
 }

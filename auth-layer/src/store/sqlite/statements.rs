@@ -1,122 +1,90 @@
-use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection};
-use sqlx::{Sqlite, SqlitePool, query};
+use rusqlite::{Connection, ToSql, params, params_from_iter};
 
-use super::row;
+use super::failure;
+use super::row::{self, Unread};
 use crate::clock::Timestamp;
-use crate::store::{LIST_LIMIT, RevokedBy, Selection, Session, StoreError, StoreErrorKind};
+use crate::store::{LIST_LIMIT, RevokedBy, Selection, Session, StoreError};
 
-pub(super) async fn insert(on: &mut SqliteConnection, it: &Session) -> Result<(), StoreError> {
+pub(super) fn insert(on: &Connection, it: &Session) -> Result<(), StoreError> {
     let millis = Timestamp::as_millis;
     let chain = &it.chain;
-    query(INSERT)
-        .bind(&it.id.as_bytes()[..])
-        .bind(&it.subject)
-        .bind(&it.client_id)
-        .bind(it.scopes.to_string())
-        .bind(&it.label)
-        .bind(it.claims.to_json())
-        .bind(millis(it.auth_time))
-        .bind(millis(it.created_at))
-        .bind(count(chain.generation))
-        .bind(&chain.current.as_bytes()[..])
-        .bind(chain.previous.as_ref().map(|it| &it.as_bytes()[..]))
-        .bind(millis(chain.rotated_at))
-        .bind(millis(chain.idle_expires_at))
-        .bind(millis(chain.absolute_expires_at))
-        .bind(chain.revoked_at.map(millis))
-        .bind(it.revoked_by.map(RevokedBy::as_str))
-        .bind(it.ip.map(|it| it.to_string()))
-        .bind(&it.user_agent)
-        .bind(it.jkt.as_ref().map(|it| &it.as_bytes()[..]))
-        .execute(on)
-        .await
-        .map_err(unavailable)?;
-    Ok(())
+    let mut insert = on.prepare_cached(INSERT).map_err(failure::of)?;
+    let inserted = insert.execute(params![
+        it.id.as_bytes(),
+        it.subject,
+        it.client_id,
+        it.scopes.to_string(),
+        it.label,
+        it.claims.to_json(),
+        millis(it.auth_time),
+        millis(it.created_at),
+        count(chain.generation),
+        chain.current.as_bytes(),
+        chain.previous.as_ref().map(|it| it.as_bytes()),
+        millis(chain.rotated_at),
+        millis(chain.idle_expires_at),
+        millis(chain.absolute_expires_at),
+        chain.revoked_at.map(millis),
+        it.revoked_by.map(RevokedBy::as_str),
+        it.ip.map(|it| it.to_string()),
+        it.user_agent,
+        it.jkt.as_ref().map(|it| it.as_bytes()),
+    ]);
+    inserted.map(drop).map_err(failure::of)
 }
 
-pub(super) async fn revoke(
-    on: &mut SqliteConnection,
+pub(super) fn revoke(
+    on: &Connection,
     selection: &Selection,
     by: RevokedBy,
     now: Timestamp,
-) -> Result<Vec<Session>, StoreError> {
+) -> Result<Vec<Unread>, StoreError> {
     let statement = match selection {
         Selection::One(_) => REVOKE_ONE,
         Selection::Subject(_) => REVOKE_SUBJECT,
         Selection::Others { .. } => REVOKE_OTHERS,
     };
-    let query = query(statement).bind(now.as_millis()).bind(by.as_str());
-    let rows = bind_selection(query, selection)
-        .fetch_all(on)
-        .await
-        .map_err(unavailable)?;
-    rows.iter().map(row::session).collect()
+    select(on, statement, [&now.as_millis(), &by.as_str()], selection).map_err(failure::of)
 }
 
-pub(super) async fn list(
-    on: &SqlitePool,
+pub(super) fn list(
+    on: &Connection,
     selection: &Selection,
     now: Timestamp,
-) -> Result<Vec<Session>, StoreError> {
+) -> Result<Vec<Unread>, StoreError> {
     let statement = match selection {
         Selection::One(_) => LIST_ONE,
         Selection::Subject(_) => LIST_SUBJECT,
         Selection::Others { .. } => LIST_OTHERS,
     };
-    let query = query(statement)
-        .bind(now.as_millis())
-        .bind(LIST_LIMIT as i64);
-    let rows = bind_selection(query, selection)
-        .fetch_all(on)
-        .await
-        .map_err(unavailable)?;
-    rows.iter().map(row::session).collect()
+    let limit = LIST_LIMIT as i64;
+    select(on, statement, [&now.as_millis(), &limit], selection).map_err(failure::of)
 }
 
-pub(super) async fn delete_expired(
-    on: &mut SqliteConnection,
+pub(super) fn delete_expired(
+    on: &Connection,
     before: Timestamp,
     limit: u32,
 ) -> Result<u64, StoreError> {
-    let deleted = query(DELETE_EXPIRED)
-        .bind(before.as_millis())
-        .bind(limit)
-        .execute(on)
-        .await;
-    Ok(deleted.map_err(unavailable)?.rows_affected())
+    let delete = on.prepare_cached(DELETE_EXPIRED);
+    let deleted = delete.and_then(|mut it| it.execute(params![before.as_millis(), limit]));
+    deleted.map(|it| it as u64).map_err(failure::of)
 }
 
-fn bind_selection<'q>(
-    query: Query<'q, Sqlite, SqliteArguments>,
-    selection: &'q Selection,
-) -> Query<'q, Sqlite, SqliteArguments> {
-    match selection {
-        Selection::One(id) => query.bind(&id.as_bytes()[..]),
-        Selection::Subject(subject) => query.bind(subject),
-        Selection::Others { subject, keep } => query.bind(subject).bind(&keep.as_bytes()[..]),
-    }
-}
-
-pub(super) fn unavailable(error: sqlx::Error) -> StoreError {
-    let database = error.as_database_error();
-    let kind = if database.is_some_and(|it| it.is_unique_violation()) {
-        StoreErrorKind::Conflict
-    } else if database
-        .and_then(|it| it.code())
-        .is_some_and(|it| is_damage(&it))
-    {
-        StoreErrorKind::Damaged
-    } else {
-        StoreErrorKind::Unavailable
+fn select(
+    on: &Connection,
+    statement: &str,
+    first: [&dyn ToSql; 2],
+    selection: &Selection,
+) -> rusqlite::Result<Vec<Unread>> {
+    let chosen: &[&dyn ToSql] = match selection {
+        Selection::One(id) => &[id.as_bytes()],
+        Selection::Subject(subject) => &[subject],
+        Selection::Others { subject, keep } => &[subject, keep.as_bytes()],
     };
-    StoreError::new(kind, error)
-}
-
-/// `SQLITE_CORRUPT` or `SQLITE_NOTADB`, also in their extended forms.
-pub(super) fn is_damage(code: &str) -> bool {
-    code.parse::<i32>()
-        .is_ok_and(|it| matches!(it & 0xff, 11 | 26))
+    let parameters = params_from_iter(first.iter().chain(chosen));
+    let mut select = on.prepare_cached(statement)?;
+    select.query_map(parameters, row::session)?.collect()
 }
 
 /// Generations end below `i64::MAX`: the token's format sees to it.
@@ -129,21 +97,42 @@ const INSERT: &str = "INSERT INTO auth_session (id, subject, client_id, scopes, 
     absolute_expires_at, revoked_at, revoked_by, ip, user_agent, jkt) \
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
-const REVOKE_ONE: &str = "UPDATE auth_session SET revoked_at = ?1, revoked_by = ?2 \
-    WHERE revoked_at IS NULL AND id = ?3 RETURNING *";
-const REVOKE_SUBJECT: &str = "UPDATE auth_session SET revoked_at = ?1, revoked_by = ?2 \
-    WHERE revoked_at IS NULL AND subject = ?3 RETURNING *";
-const REVOKE_OTHERS: &str = "UPDATE auth_session SET revoked_at = ?1, revoked_by = ?2 \
-    WHERE revoked_at IS NULL AND subject = ?3 AND id <> ?4 RETURNING *";
+const REVOKE_ONE: &str = concat!(
+    "UPDATE auth_session SET revoked_at = ?1, revoked_by = ?2 \
+    WHERE revoked_at IS NULL AND id = ?3 RETURNING ",
+    row::columns!()
+);
+const REVOKE_SUBJECT: &str = concat!(
+    "UPDATE auth_session SET revoked_at = ?1, revoked_by = ?2 \
+    WHERE revoked_at IS NULL AND subject = ?3 RETURNING ",
+    row::columns!()
+);
+const REVOKE_OTHERS: &str = concat!(
+    "UPDATE auth_session SET revoked_at = ?1, revoked_by = ?2 \
+    WHERE revoked_at IS NULL AND subject = ?3 AND id <> ?4 RETURNING ",
+    row::columns!()
+);
 
-const LIST_ONE: &str = "SELECT * FROM auth_session WHERE revoked_at IS NULL \
-    AND idle_expires_at > ?1 AND absolute_expires_at > ?1 AND id = ?3 LIMIT ?2";
-const LIST_SUBJECT: &str = "SELECT * FROM auth_session WHERE revoked_at IS NULL \
+const LIST_ONE: &str = concat!(
+    "SELECT ",
+    row::columns!(),
+    " FROM auth_session WHERE revoked_at IS NULL \
+    AND idle_expires_at > ?1 AND absolute_expires_at > ?1 AND id = ?3 LIMIT ?2"
+);
+const LIST_SUBJECT: &str = concat!(
+    "SELECT ",
+    row::columns!(),
+    " FROM auth_session WHERE revoked_at IS NULL \
     AND idle_expires_at > ?1 AND absolute_expires_at > ?1 AND subject = ?3 \
-    ORDER BY created_at DESC, id LIMIT ?2";
-const LIST_OTHERS: &str = "SELECT * FROM auth_session WHERE revoked_at IS NULL \
+    ORDER BY created_at DESC, id LIMIT ?2"
+);
+const LIST_OTHERS: &str = concat!(
+    "SELECT ",
+    row::columns!(),
+    " FROM auth_session WHERE revoked_at IS NULL \
     AND idle_expires_at > ?1 AND absolute_expires_at > ?1 AND subject = ?3 AND id <> ?4 \
-    ORDER BY created_at DESC, id LIMIT ?2";
+    ORDER BY created_at DESC, id LIMIT ?2"
+);
 
 const DELETE_EXPIRED: &str = "DELETE FROM auth_session WHERE id IN \
     (SELECT id FROM auth_session WHERE absolute_expires_at < ? LIMIT ?)";

@@ -60,7 +60,7 @@ const FILL: &str = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n +
     1800000000000, 1800000000000, 0, zeroblob(32), 1800000000000, 1800000000000 + 1209600000, \
     1800000000000 + 7776000000 FROM numbers";
 
-/// `group_commit`, a process of its own: rusqlite and sqlx cannot be in one.
+/// `group_commit`, a process of its own: the newest rusqlite and sqlx cannot be in one.
 struct GroupCommit {
     file: PathBuf,
 }

@@ -1,0 +1,47 @@
+use std::time::Duration;
+use std::{io, thread};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::store::{StoreError, StoreErrorKind};
+
+/// What waits for a thread of its own: SQLite blocks.
+#[derive(Debug)]
+pub(super) struct Queue<J>(mpsc::Sender<J>);
+
+impl<J: Send + 'static> Queue<J> {
+    /// The thread ends once the last clone of the queue is gone, and nothing waits any more.
+    pub(super) fn spawn(
+        name: &str,
+        work: impl FnOnce(mpsc::Receiver<J>) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (jobs, waiting) = mpsc::channel(LENGTH);
+        let thread = thread::Builder::new().name(name.to_owned());
+        thread.spawn(move || work(waiting))?;
+        Ok(Self(jobs))
+    }
+
+    pub(super) async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> J) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.try_send(job(reply)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreErrorKind::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => StoreErrorKind::Unavailable,
+        })?;
+        match tokio::time::timeout(LONGEST_WAIT, answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) | Err(_) => Err(StoreErrorKind::Unavailable.into()),
+        }
+    }
+}
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+impl<J> Clone for Queue<J> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// Above, callers are turned away rather than kept for seconds.
+const LENGTH: usize = 16 * 1024;
+const LONGEST_WAIT: Duration = Duration::from_secs(10);

@@ -1,0 +1,46 @@
+use std::{fmt, io};
+
+use rusqlite::Connection;
+
+use super::failure;
+use super::file::File;
+use super::queue::{Queue, Reply};
+use crate::store::StoreError;
+
+/// The way to the one thread that reads.
+#[derive(Clone)]
+pub(super) struct Reader(Queue<Look>);
+
+type Look = Box<dyn FnOnce(rusqlite::Result<&Connection>) + Send>;
+
+impl Reader {
+    /// Opens the file when it is asked for something.
+    pub(super) fn spawn(file: File) -> io::Result<Self> {
+        let queue = Queue::<Look>::spawn("sqlite-reader", move |mut waiting| {
+            let mut connection: Option<Connection> = None;
+            while let Some(look) = waiting.blocking_recv() {
+                look(match &mut connection {
+                    Some(connection) => Ok(connection),
+                    none => file.read().map(|it| &*none.insert(it)),
+                });
+            }
+        })?;
+        Ok(Self(queue))
+    }
+
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let job = |reply: Reply<T>| -> Look {
+            Box::new(move |on| drop(reply.send(on.map_err(failure::of).and_then(look))))
+        };
+        self.0.ask(job).await
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,90 @@
+use std::future::Future as _;
+use std::pin::pin;
+use std::task::{Context, Waker};
+
+use super::*;
+
+#[tokio::test]
+async fn a_full_disk_is_a_passing_failure_and_nothing_is_half_done() {
+    let (_folder, path) = path();
+    let store = SqliteStore::open(&path).await.unwrap();
+    let cramp = |hand: &mut Hand<'_>| {
+        let cramped = hand.on.pragma_update(None, "max_page_count", 40);
+        cramped.map_err(failure::of)
+    };
+    store.writer.write(cramp).await.unwrap();
+    let mut stored = 0;
+    let error = loop {
+        let mut big = session(stored);
+        big.label = Some("x".repeat(3_000));
+        match store.insert(big).await {
+            Ok(()) => stored += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    let listed = store
+        .list(Selection::Subject("alice".to_owned()), NOW)
+        .await
+        .unwrap();
+    assert_eq!(listed.len(), usize::from(stored));
+    let small = store.rotate(rotation(0, 0)).await.unwrap();
+    assert!(
+        matches!(small, Rotated::Decided(Outcome::Advanced, _)),
+        "it works on: {small:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_loses_nothing() {
+    let (_folder, path) = path();
+    let store = SqliteStore::open(&path).await.unwrap();
+    store.insert(session(1)).await.unwrap();
+    {
+        let mut dropped = pin!(store.rotate(rotation(1, 0)));
+        assert!(
+            dropped
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_pending()
+        );
+    }
+    let repeat = store.rotate(rotation(1, 0)).await.unwrap();
+    assert!(
+        matches!(repeat, Rotated::Decided(Outcome::Replayed, _)),
+        "{repeat:?}"
+    );
+}
+
+#[test]
+fn it_outlives_the_runtime_that_it_was_opened_on() {
+    let (_folder, path) = path();
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let first = runtime();
+    let store = first.block_on(SqliteStore::open(&path)).unwrap();
+    drop(first);
+    runtime().block_on(store.insert(session(1))).unwrap();
+}
+
+#[tokio::test]
+async fn two_stores_on_one_file_take_turns() {
+    let (_folder, path) = path();
+    let (a, b) = tokio::join!(SqliteStore::open(&path), SqliteStore::open(&path));
+    let (a, b) = match (a, b) {
+        (Ok(a), Ok(b)) => (a, b),
+        (Ok(one), Err(_)) | (Err(_), Ok(one)) => (one, SqliteStore::open(&path).await.unwrap()),
+        (Err(error), Err(_)) => panic!("{error}"),
+    };
+    a.insert(session(1)).await.unwrap();
+    let (one, other) = tokio::join!(a.rotate(rotation(1, 0)), b.rotate(rotation(1, 0)));
+    let outcomes = [one.unwrap(), other.unwrap()].map(|it| match it {
+        Rotated::Decided(outcome, _) => outcome,
+        Rotated::Dead(dead) => panic!("{dead}"),
+    });
+    assert!(outcomes.contains(&Outcome::Advanced) && outcomes.contains(&Outcome::Replayed));
+}
