@@ -103,8 +103,7 @@ where
     }
 
     fn send_at_once(mut call: Call, mut ready: S, request: R, lease: Option<Lease>) -> Self {
-        let (request, next) = prepare(&mut call, request, lease);
-        let response = ready.call(request);
+        let (response, next) = send(&mut call, &mut ready, request, lease);
         Self::new(call, ready, next, State::Sent { response })
     }
 
@@ -200,9 +199,8 @@ where
                     ready!(this.service.poll_ready(cx)).map_err(Into::into)?;
                     let request = this.next.take().and_then(Next::into_request);
                     let request = request.expect(POLLED_AGAIN);
-                    let (request, next) = prepare(this.call, request, lease.take());
+                    let (response, next) = send(this.call, this.service, request, lease.take());
                     *this.next = next;
-                    let response = this.service.call(request);
                     this.state.set(State::Sent { response });
                     None
                 }
@@ -256,22 +254,35 @@ fn open<R: Request>(call: &mut Call, loaded: Loaded, request: &R) -> Pending {
     }
 }
 
-/// Attaches the token. Of an attempt that carries one, enough is kept for another, if there may be one.
-fn prepare<R: Request>(call: &mut Call, request: R, lease: Option<Lease>) -> (R, Option<Next<R>>) {
+/// Sends `request` with the token. Of an attempt that carries one, enough is kept for another, if there
+/// may be one.
+fn send<S, R>(
+    call: &mut Call,
+    service: &mut S,
+    mut request: R,
+    lease: Option<Lease>,
+) -> (S::Future, Option<Next<R>>)
+where
+    S: Service<R>,
+    R: Request,
+{
     let Some(lease) = lease else {
         call.sent(None, None);
-        return (request, None);
+        return (service.call(request), None);
     };
-    let (mut request, spare) = match call.cap() {
-        Some(cap) if call.may_try_again(&lease) => Spare::split(request, cap),
-        _ => (request, None),
-    };
+    let mut spare = None;
+    if let Some(cap) = call.cap().filter(|_| call.may_try_again(&lease)) {
+        spare = Spare::copy(&request);
+        if spare.is_none() {
+            (request, spare) = Spare::record(request, cap);
+        }
+    }
     request
         .headers_mut()
         .insert(AUTHORIZATION, lease.token.header());
     let possession = Possession::prove(&lease.token, &mut request);
     call.sent(Some(lease.generation), possession);
-    (request, spare.map(Next::Again))
+    (service.call(request), spare.map(Next::Again))
 }
 
 const POLLED_AGAIN: &str = "a future is not polled after it has completed";

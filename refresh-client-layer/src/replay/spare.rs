@@ -69,11 +69,13 @@ enum Kept<R: Request> {
 }
 
 impl<R: Request> Spare<R> {
-    /// The request to send, and what to send in its place if it is refused.
-    pub(crate) fn split(request: R, cap: usize) -> (R, Option<Self>) {
-        if let Some(copy) = request.try_copy() {
-            return (request, Some(Self(Kept::Copy(copy))));
-        }
+    /// What to send in the place of a request whose body has a cheap copy, if it is refused.
+    pub(crate) fn copy(request: &R) -> Option<Self> {
+        Some(Self(Kept::Copy(request.try_copy()?)))
+    }
+
+    /// The request to send, and the same for one whose body has none.
+    pub(crate) fn record(request: R, cap: usize) -> (R, Option<Self>) {
         let (request, recording) = request.record(cap);
         let spare = recording.map(|it| Self(Kept::Recording(Tracked(Some(it)))));
         (request, spare)
