@@ -22,6 +22,11 @@ fn kind_of(error: &BoxError) -> UnavailableKind {
     error.downcast_ref::<RefreshUnavailable>().unwrap().kind()
 }
 
+fn pause_of(error: &BoxError) -> Option<Duration> {
+    let error: &RefreshUnavailable = error.downcast_ref().unwrap();
+    error.retry_after()
+}
+
 fn tokens(number: u32, lifetime: Duration) -> Answer {
     let tokens = TokenSet::new(format!("access-{number}"), format!("refresh-{number}"));
     Answer::Tokens(tokens.expires_in(lifetime))
@@ -110,12 +115,12 @@ async fn retry_after_is_honoured_up_to_five_minutes() {
         let error = RefreshError::new(RefreshErrorKind::Transient, "slow down")
             .with_retry_after(Some(asked * SECOND));
         world.answer_next(Answer::Error(error));
-        send(&api).await.unwrap_err();
+        let failed = send(&api).await.unwrap_err();
+        assert_eq!(pause_of(&failed), Some(waited * SECOND));
         tokio::time::advance((waited - 1) * SECOND).await;
-        assert_eq!(
-            kind_of(&send(&api).await.unwrap_err()),
-            UnavailableKind::BackingOff
-        );
+        let error = send(&api).await.unwrap_err();
+        assert_eq!(kind_of(&error), UnavailableKind::BackingOff);
+        assert_eq!(pause_of(&error), Some(SECOND));
         tokio::time::advance(SECOND).await;
         assert_eq!(send(&api).await.unwrap().status(), StatusCode::OK);
     }

@@ -311,6 +311,10 @@ async fn a_loader_that_fails_is_left_alone_for_a_while() {
     users.fail_loads(None);
     let error = managers.get(&1).await.unwrap_err();
     assert_eq!(kind_of(&error), UnavailableKind::BackingOff);
+    let TokenError::RefreshUnavailable(error) = error else {
+        panic!("{error}");
+    };
+    assert!(error.retry_after().unwrap() <= SECOND);
     assert!(managers.get(&2).await.unwrap().is_some());
     tokio::time::advance(SECOND).await;
     assert!(managers.get(&1).await.unwrap().is_some());

@@ -1,6 +1,7 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::event::EndReason;
 use crate::refresh::{RefreshError, RefreshErrorKind};
@@ -81,6 +82,7 @@ impl Error for SessionEnded {}
 pub struct RefreshUnavailable {
     kind: UnavailableKind,
     source: Option<Arc<dyn Error + Send + Sync>>,
+    retry_after: Option<Duration>,
 }
 
 /// The kinds of [`RefreshUnavailable`].
@@ -117,7 +119,11 @@ pub enum UnavailableKind {
 
 impl RefreshUnavailable {
     pub(crate) fn new(kind: UnavailableKind) -> Self {
-        Self { kind, source: None }
+        Self {
+            kind,
+            source: None,
+            retry_after: None,
+        }
     }
 
     pub(crate) fn failed(error: RefreshError) -> Self {
@@ -135,20 +141,36 @@ impl RefreshUnavailable {
         Self {
             kind,
             source: Some(Arc::new(source)),
+            retry_after: None,
         }
     }
 
-    /// The same cause, seen by somebody who did not wait for it.
-    pub(crate) fn backing_off(&self) -> Self {
+    /// The same, after which nothing is tried for a while.
+    pub(crate) fn for_a_while(self, pause: Duration) -> Self {
+        Self {
+            retry_after: Some(pause),
+            ..self
+        }
+    }
+
+    /// The same cause, seen by somebody who did not wait for it, when so much of the pause is left.
+    pub(crate) fn backing_off(&self, left: Duration) -> Self {
         Self {
             kind: UnavailableKind::BackingOff,
             source: self.source.clone(),
+            retry_after: Some(left),
         }
     }
 
     /// What went wrong.
     pub fn kind(&self) -> UnavailableKind {
         self.kind
+    }
+
+    /// How long nothing will be tried, counted from this error: what a gateway says in `Retry-After`.
+    /// `None` if the next request may well do better.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 }
 

@@ -157,7 +157,7 @@ impl State {
         if let Some(failure) = &self.failure
             && now.monotonic < failure.retry_at
         {
-            return Err(failure.error.backing_off());
+            return Err(failure.error.backing_off(failure.retry_at - now.monotonic));
         }
         let is_premature =
             matches!(&self.session, Session::Live(live) if live.validity.is_premature(now));
@@ -274,7 +274,7 @@ impl State {
         self.flight = None;
         self.failure = Some(Failure {
             flight,
-            error,
+            error: error.for_a_while(delay),
             in_a_row,
             retry_at: now.monotonic + delay,
         });

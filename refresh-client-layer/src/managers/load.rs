@@ -136,7 +136,9 @@ impl Slot {
             Self::Here(manager) => Some(Found::Now(Ok(Some(manager.clone())))),
             Self::Failed(failure) if now < failure.retry_at => {
                 let error = match &failure.error {
-                    TokenError::RefreshUnavailable(error) => error.backing_off().into(),
+                    TokenError::RefreshUnavailable(error) => {
+                        error.backing_off(failure.retry_at - now).into()
+                    }
                     error => error.clone(),
                 };
                 Some(Found::Now(Err(error)))
