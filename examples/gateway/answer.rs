@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
@@ -22,12 +24,13 @@ pub(crate) fn bad_gateway() -> Response {
     )
 }
 
-/// Nothing is wrong with the session: the same request will do later.
-pub(crate) fn try_later(description: &str) -> Response {
+/// Nothing is wrong with the session: the same request will do later, after `pause` if that is known.
+pub(crate) fn try_later(description: &str, pause: Option<Duration>) -> Response {
     let status = StatusCode::SERVICE_UNAVAILABLE;
+    let seconds = pause.unwrap_or_default().as_secs_f64().ceil().max(1.0) as u64;
     let mut response = refusal(status, "temporarily_unavailable", description);
     response
         .headers_mut()
-        .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        .insert(RETRY_AFTER, HeaderValue::from(seconds));
     response
 }

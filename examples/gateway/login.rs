@@ -115,7 +115,7 @@ impl Login {
             Ok(pair) => token_response(&pair).into_response(),
             Err(error) => {
                 tracing::error!(%error, "no session was started");
-                try_later("The session could not be stored")
+                try_later("The session could not be stored", None)
             }
         }
     }

@@ -145,9 +145,9 @@ impl Proxy {
             error = examples::chain(&*error),
             "a request was not carried out"
         );
-        match error.is::<RefreshUnavailable>() {
-            true => try_later("The session cannot be refreshed at the moment"),
-            false => bad_gateway(),
+        match error.downcast_ref::<RefreshUnavailable>() {
+            Some(error) => try_later(LATER, error.retry_after()),
+            None => bad_gateway(),
         }
     }
 }
@@ -183,3 +183,5 @@ pub(crate) async fn pass(
 
 const CHALLENGE: &str =
     r#"Bearer realm="api", error="invalid_token", error_description="The session is over""#;
+
+const LATER: &str = "The session cannot be refreshed at the moment";
