@@ -17,6 +17,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::time::sleep;
 
 use crate::Result;
 
@@ -79,7 +80,7 @@ impl Premises {
                 .access_ttl(ACCESS_TTL)
                 .on_event(move |event| noted.note(event))
                 .build()?;
-            let listener = TcpListener::bind(address).await?;
+            let listener = listen(address).await?;
             let app = app(issuer.clone(), counts);
             tokio::spawn(async move { axum::serve(listener, app).await });
             Ok::<_, Box<dyn Error + Send + Sync>>(issuer)
@@ -110,6 +111,18 @@ impl Premises {
         }
         Ok(false)
     }
+}
+
+/// Between two servers, somebody's connection may have the port for a moment.
+async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    for _ in 0..50 {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {}
+            bound => return bound,
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    TcpListener::bind(address).await
 }
 
 impl Drop for Server {

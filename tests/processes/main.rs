@@ -276,7 +276,8 @@ async fn the_grpc_client_sees_no_refusal_and_refreshes_once_for_each_expiry() {
 fn the_tour_keeps_every_promise() {
     let output = run("tour", &[]);
     let story = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{story}");
+    let why = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{story}{why}");
     assert_eq!(story.lines().last(), Some("tour: 11 steps passed"));
 
     let picture = include_str!("../../examples/tour/tour.svg");

@@ -15,6 +15,20 @@ async fn what_was_answered_is_there_after_a_restart() {
     assert_eq!((listed.len(), listed[0].chain.generation), (1, 1));
 }
 
+/// Whoever closes it last takes its log away, under the eyes of the next one.
+#[tokio::test]
+async fn it_opens_while_another_one_closes_it() {
+    let (_folder, path) = path();
+    for generation in 0..100 {
+        let store = SqliteStore::open(&path).await.unwrap();
+        if generation == 0 {
+            store.insert(session(1)).await.unwrap();
+        }
+        let rotated = store.rotate(rotation(1, generation)).await.unwrap();
+        assert!(matches!(rotated, Rotated::Decided(Outcome::Advanced, _)));
+    }
+}
+
 #[tokio::test]
 async fn it_is_durable_and_strict_and_nobody_elses_to_read() {
     let (_folder, path) = path();
