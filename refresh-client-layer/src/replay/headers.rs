@@ -22,7 +22,9 @@ impl Headers {
     }
 
     pub(super) fn to_map(&self) -> HeaderMap {
-        let mut map = HeaderMap::new();
+        let lines = self.0.iter().filter(|it| **it == b'\n').count();
+        // The token is one more.
+        let mut map = HeaderMap::with_capacity(lines + 1);
         for line in self.0.split_inclusive(|it| *it == b'\n') {
             let (name, value) = header(line).expect("it was a header when it was written down");
             map.append(name, value);
