@@ -30,6 +30,17 @@ fn execute(path: &Path, statements: &str) {
     raw(path).execute_batch(statements).unwrap();
 }
 
+/// What is asked for at once is one batch: the thread that writes is held up until all of it waits.
+async fn in_one_batch<T>(store: &SqliteStore, asked: impl Future<Output = T>) -> T {
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let hold_up = store.writer.write(move |_| {
+        let _ = held.recv();
+        Ok(())
+    });
+    let (_, answers, ()) = tokio::join!(biased; hold_up, asked, async { drop(release) });
+    answers
+}
+
 /// Once the thread that wrote is gone, so is its log.
 async fn closed(path: &Path) {
     let log = path.with_file_name("sessions.db-wal");

@@ -11,11 +11,14 @@ async fn a_statement_that_fails_takes_the_whole_batch_back_and_the_next_goes_thr
     let trigger = "CREATE TRIGGER fails BEFORE UPDATE ON auth_session WHEN new.subject = 'alice' \
         AND new.id = zeroblob(16) BEGIN SELECT RAISE(ROLLBACK, 'as if the disk failed'); END";
     execute(&path, trigger);
-    let (good, bad, other) = tokio::join!(
-        store.rotate(rotation(1, 0)),
-        store.rotate(rotation(0, 0)),
-        store.rotate(rotation(2, 0)),
-    );
+    let asked = async {
+        tokio::join!(
+            store.rotate(rotation(1, 0)),
+            store.rotate(rotation(0, 0)),
+            store.rotate(rotation(2, 0)),
+        )
+    };
+    let (good, bad, other) = in_one_batch(&store, asked).await;
     for answer in [good, bad, other] {
         assert_eq!(answer.unwrap_err().kind(), StoreErrorKind::Unavailable);
     }
@@ -35,13 +38,16 @@ async fn rotations_of_one_session_in_one_batch_are_decided_one_after_the_other()
     store.insert(session(1)).await.unwrap();
     let mut competing = rotation(1, 0);
     competing.child = hash(9, 1);
-    let (first, repeat, next, fork, after) = tokio::join!(
-        store.rotate(rotation(1, 0)),
-        store.rotate(rotation(1, 0)),
-        store.rotate(rotation(1, 1)),
-        store.rotate(competing),
-        store.rotate(rotation(1, 2)),
-    );
+    let asked = async {
+        tokio::join!(
+            store.rotate(rotation(1, 0)),
+            store.rotate(rotation(1, 0)),
+            store.rotate(rotation(1, 1)),
+            store.rotate(competing),
+            store.rotate(rotation(1, 2)),
+        )
+    };
+    let (first, repeat, next, fork, after) = in_one_batch(&store, asked).await;
     let outcome = |it: Result<Rotated, StoreError>| match it.unwrap() {
         Rotated::Decided(outcome, session) => Ok((outcome, session.chain.generation)),
         Rotated::Dead(dead) => Err(dead),
@@ -74,12 +80,15 @@ async fn a_damaged_session_harms_nobody_else() {
                 store.insert(session(3)).await.unwrap();
             }
         };
-        let (good, (), bad, other) = tokio::join!(
-            store.rotate(rotation(1, 0)),
-            insert,
-            store.rotate(rotation(0, 0)),
-            store.rotate(rotation(2, 0)),
-        );
+        let asked = async {
+            tokio::join!(
+                store.rotate(rotation(1, 0)),
+                insert,
+                store.rotate(rotation(0, 0)),
+                store.rotate(rotation(2, 0)),
+            )
+        };
+        let (good, (), bad, other) = in_one_batch(&store, asked).await;
         for answer in [good, other] {
             assert!(
                 matches!(answer, Ok(Rotated::Decided(Outcome::Advanced, _))),
