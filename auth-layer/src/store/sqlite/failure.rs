@@ -15,15 +15,11 @@ pub(super) fn of(error: Error) -> StoreError {
 }
 
 fn kind(failure: ffi::Error) -> StoreErrorKind {
-    match failure.extended_code {
-        ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_UNIQUE => {
+    match (failure.code, failure.extended_code) {
+        (_, ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_UNIQUE) => {
             StoreErrorKind::Conflict
         }
-        _ if is_damage(failure.code) => StoreErrorKind::Damaged,
+        (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _) => StoreErrorKind::Damaged,
         _ => StoreErrorKind::Unavailable,
     }
-}
-
-fn is_damage(code: ErrorCode) -> bool {
-    matches!(code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
 }

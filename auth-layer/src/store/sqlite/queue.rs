@@ -1,12 +1,11 @@
 use std::time::Duration;
-use std::{io, thread};
+use std::{fmt, io, thread};
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::store::{StoreError, StoreErrorKind};
 
 /// What waits for a thread of its own: SQLite blocks.
-#[derive(Debug)]
 pub(super) struct Queue<J>(mpsc::Sender<J>);
 
 impl<J: Send + 'static> Queue<J> {
@@ -39,6 +38,12 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 impl<J> Clone for Queue<J> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
+    }
+}
+
+impl<J> fmt::Debug for Queue<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").finish_non_exhaustive()
     }
 }
 

@@ -1,4 +1,4 @@
-use std::{fmt, io};
+use std::io;
 
 use rusqlite::Connection;
 
@@ -8,7 +8,7 @@ use super::queue::{Queue, Reply};
 use crate::store::StoreError;
 
 /// The way to the one thread that reads.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Reader(Queue<Look>);
 
 type Look = Box<dyn FnOnce(rusqlite::Result<&Connection>) + Send>;
@@ -36,11 +36,5 @@ impl Reader {
             Box::new(move |on| drop(reply.send(on.map_err(failure::of).and_then(look))))
         };
         self.0.ask(job).await
-    }
-}
-
-impl fmt::Debug for Reader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader").finish_non_exhaustive()
     }
 }

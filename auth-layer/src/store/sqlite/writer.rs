@@ -1,5 +1,5 @@
 use std::error::Error as _;
-use std::{fmt, thread};
+use std::thread;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -12,7 +12,7 @@ use super::queue::{Queue, Reply};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// The way to the one thread that writes: what waits goes into one transaction.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Writer(Queue<Job>);
 
 type Job = Box<dyn FnOnce(&mut Hand<'_>) -> Result<Answer, StoreError> + Send>;
@@ -49,12 +49,6 @@ impl Writer {
             })
         };
         self.0.ask(job).await
-    }
-}
-
-impl fmt::Debug for Writer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Writer").finish_non_exhaustive()
     }
 }
 
