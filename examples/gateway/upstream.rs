@@ -11,7 +11,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use percent_encoding::percent_decode_str;
-use refresh_client_layer::{HttpRefresher, TokenManager, TokenManagerBuilder};
+use refresh_client_layer::{HttpRefresher, Origin, TokenManager, TokenManagerBuilder};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 
@@ -47,22 +47,21 @@ impl Upstream {
                 .authority(authority.clone());
             url.path_and_query(path).build()
         };
-        let login = options.login_url.clone().map_or_else(|| at("/login"), Ok)?;
-        let tokens = options
-            .refresh_url
-            .clone()
-            .map_or_else(|| at("/refresh"), Ok)?;
+        let login = place("--login-url", &options.login_url)?;
+        let login = login.map_or_else(|| at("/login"), Ok)?;
+        let tokens = place("--refresh-url", &options.refresh_url)?;
+        let tokens = tokens.map_or_else(|| at("/refresh"), Ok)?;
+        let logout = place("--logout-url", &options.logout_url)?;
         let urls = [&options.upstream, &login, &tokens];
         let is_secure = urls.iter().any(|it| it.scheme() == Some(&Scheme::HTTPS));
         let connector = connector(is_secure, options)?;
         let mut refresh = HttpRefresher::json(tokens.to_string(), client(connector.clone()));
-        if let Some(url) = &options.logout_url {
+        if let Some(url) = &logout {
             refresh = refresh.revocation_url(url.to_string());
         }
         if options.plain_http {
             refresh = refresh.dangerously_allow_plain_http();
         }
-        let logout = options.logout_url.clone();
         let logout = logout.map_or_else(|| beside(&tokens, "logout"), |it| it.path().to_owned());
         let private = [login.path(), tokens.path(), &logout]
             .map(|it| plain(it).join("/"))
@@ -81,7 +80,7 @@ impl Upstream {
         let checked = upstream.allow(upstream.session(), &login);
         checked
             .build()
-            .map_err(|error| format!("{}: see --plain-http", examples::chain(&error)))?;
+            .map_err(|error| format!("{error}: see --plain-http"))?;
         Ok(upstream)
     }
 
@@ -133,10 +132,22 @@ impl Upstream {
 fn origin(url: &Uri) -> Result<(Scheme, Authority), String> {
     let parts = url.clone().into_parts();
     match (parts.scheme, parts.authority, url.path()) {
-        (Some(scheme), Some(authority), "/") => Ok((scheme, authority)),
-        _ => Err(format!(
-            "--upstream {url} is no origin: give one like https://api.example:8443"
+        (Some(scheme), Some(authority), "/") if Origin::of(url).is_some() => {
+            Ok((scheme, authority))
+        }
+        _ => Err(
+            "--upstream is no origin: give one like https://api.example:8443, without a user name"
+                .to_owned(),
+        ),
+    }
+}
+
+fn place(flag: &str, url: &Option<Uri>) -> Result<Option<Uri>, String> {
+    match url {
+        Some(url) if Origin::of(url).is_none() => Err(format!(
+            "{flag} is of no server: give one like https://api.example/path, without a user name"
         )),
+        url => Ok(url.clone()),
     }
 }
 
@@ -241,21 +252,31 @@ mod tests {
 
     #[test]
     fn a_url_that_will_not_do_is_answered_with_a_sentence() {
-        for (args, sentence) in [
-            (
-                ["https://api.example/v1", "--proxies", "0"],
-                "give one like https://",
-            ),
-            (["api.example", "--proxies", "0"], "give one like https://"),
-            (["http://api.example", "--proxies", "0"], "see --plain-http"),
-            (
-                ["http://127.0.0.1:1", "--login-url", "http://a.example/"],
-                "see --plain-http",
-            ),
+        let with = |url: &str, more: &[&str]| upstream(&[&[url], more].concat()).err().unwrap();
+        for url in [
+            "https://api.example/v1",
+            "api.example",
+            "ftp://api.example",
+            "https://user:secret@api.example",
         ] {
-            let said = upstream(&args).err().unwrap();
-            assert!(said.contains(sentence), "{args:?}: {said}");
+            let said = with(url, &[]);
+            assert_eq!(
+                said.matches("https://api.example:8443").count(),
+                1,
+                "{said}"
+            );
+            assert_eq!(said, with(url, &["--plain-http"]));
+            assert!(!said.contains("secret"), "{said}");
         }
+        for flag in ["--login-url", "--refresh-url", "--logout-url"] {
+            let said = with("http://127.0.0.1:1", &[flag, "ftp://127.0.0.1/"]);
+            assert!(said.starts_with(flag), "{said}");
+            let said = with("http://127.0.0.1:1", &[flag, "http://a.example/"]);
+            assert!(said.ends_with("see --plain-http"), "{said}");
+            assert_eq!(said.matches("use https").count(), 1, "{said}");
+        }
+        let said = with("http://api.example", &[]);
+        assert!(said.ends_with("see --plain-http"), "{said}");
         assert!(upstream(&["http://api.example", "--plain-http"]).is_ok());
     }
 }
