@@ -22,13 +22,8 @@ impl Server {
 
     /// As `start`; what happens to sessions is written to `log`.
     pub(crate) fn start_logged(example: &str, args: &[&str], log: File) -> Self {
-        Self::start_logging(example, args, "auth_layer::session=info", log)
-    }
-
-    /// As `start`; what `filter` lets through is written to `log`.
-    pub(crate) fn start_logging(example: &str, args: &[&str], filter: &str, log: File) -> Self {
         let mut command = command(example);
-        command.env("RUST_LOG", filter);
+        command.env("RUST_LOG", "auth_layer::session=info");
         Self::start_with(command.args(args).stderr(log), example)
     }
 

@@ -3,6 +3,7 @@
 mod ends;
 mod faults;
 mod headers;
+mod lifetimes;
 mod load;
 mod nodes;
 mod streams;

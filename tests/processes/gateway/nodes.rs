@@ -2,9 +2,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, interval, sleep_until};
+use tokio::time::{Instant, interval};
 
 use super::Gateway;
+use super::lifetimes::Lifetimes;
 use super::upstream::Upstream;
 use crate::engine::Engine;
 
@@ -47,35 +48,42 @@ async fn two_gateways_on_postgres_are_one() {
 async fn are_one(engine: Engine) {
     const USERS: usize = 20;
     const EXPIRIES: usize = 3;
-    let pair = Arc::new(Pair::start(engine, Duration::from_secs(2)).await);
+    let pair = Arc::new(Pair::start(engine, Lifetimes::ONE).await);
     let mut users = JoinSet::new();
     for number in 0..USERS {
         let pair = pair.clone();
         users.spawn(async move {
             let name = format!("user {number}");
+            let mut lifetimes = Lifetimes::begin();
             let user = pair.gateways[number % 2].sign_in(&name).await;
             for round in 0..=EXPIRIES {
+                if round > 0 {
+                    lifetimes.pause().await;
+                }
                 let [one, other] = pair.gateways.each_ref().map(|it| it.status("/me", &user));
                 let both = tokio::join!(one, other);
                 assert_eq!(both, (200, 200), "{name}, round {round}");
-                // An expiry is a matter of time.
-                sleep_until(Instant::now() + Duration::from_millis(2_300)).await;
             }
-            let (refreshes, repeats) = pair.upstream.refreshes(&name);
-            assert!(refreshes.len() >= EXPIRIES, "{name}: {refreshes:?}");
-            // As behind one gateway.
-            let mut pauses = refreshes.windows(2).map(|it| it[1] - it[0]);
+            let (refreshes, expected) = (pair.upstream.refreshes(&name), lifetimes.refreshes());
             assert!(
-                pauses.all(|it| it >= Duration::from_secs(1)),
-                "{name}: {refreshes:?}"
+                expected.contains(&refreshes),
+                "{name}: {refreshes}, not {expected:?}"
             );
-            [refreshes.len(), repeats]
+            refreshes
         });
     }
-    let all = users.join_all().await;
-    let [refreshes, repeats] = [0, 1].map(|it| all.iter().map(|of| of[it]).sum::<usize>());
-    let expiries = USERS * EXPIRIES;
-    println!("{expiries} expiries at two gateways: {refreshes} refreshes, {repeats} sent by both");
+    let refreshes: usize = users.join_all().await.iter().sum();
+    let presented = pair.upstream.presented();
+    assert_eq!(presented.len(), refreshes);
+    assert!(
+        presented.iter().all(|it| *it <= 2),
+        "once by each: {presented:?}"
+    );
+    let (expiries, both) = (
+        USERS * EXPIRIES,
+        presented.iter().filter(|it| **it == 2).count(),
+    );
+    println!("{expiries} expiries at two gateways: {refreshes} refreshes, {both} sent by both");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,7 +23,6 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
-use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 
 /// An issuer and an API of a test's own. It signs in whoever comes and remembers what it sees.
@@ -37,8 +36,10 @@ pub(super) struct Upstream {
 
 #[derive(Default)]
 struct Seen {
-    /// When the tokens of each user were refreshed, and how often that was repeated.
-    refreshes: Mutex<HashMap<String, (Vec<Instant>, usize)>>,
+    /// How often the tokens of each user were refreshed.
+    refreshes: Mutex<HashMap<String, usize>>,
+    /// How often each refresh token was presented.
+    presented: Mutex<HashMap<String, usize>>,
     /// The headers of the latest request.
     headers: Mutex<Vec<(String, String)>>,
     /// The refresh token that was last handed out at a log-in.
@@ -82,15 +83,16 @@ impl Upstream {
         format!("http://{}", self.address)
     }
 
-    /// When a user's tokens were refreshed, and how often that was repeated.
-    pub(super) fn refreshes(&self, name: &str) -> (Vec<Instant>, usize) {
-        self.seen
-            .refreshes
-            .lock()
-            .unwrap()
-            .get(name)
-            .cloned()
-            .unwrap_or_default()
+    /// How often a user's tokens were refreshed.
+    pub(super) fn refreshes(&self, name: &str) -> usize {
+        let refreshes = self.seen.refreshes.lock().unwrap();
+        refreshes.get(name).copied().unwrap_or_default()
+    }
+
+    /// For each refresh token that was presented, how often it was.
+    pub(super) fn presented(&self) -> Vec<usize> {
+        let presented = self.seen.presented.lock().unwrap();
+        presented.values().copied().collect()
     }
 
     /// The values of a header of the latest request.
@@ -160,17 +162,9 @@ impl Upstream {
 
 impl Seen {
     fn note(&self, event: &SessionEvent) {
-        let mut refreshes = self.refreshes.lock().unwrap();
-        match event {
-            SessionEvent::Refreshed { subject, .. } => {
-                let (times, _) = refreshes.entry(subject.clone()).or_default();
-                times.push(Instant::now());
-            }
-            SessionEvent::Replayed { subject, .. } => {
-                let (_, repeats) = refreshes.entry(subject.clone()).or_default();
-                *repeats += 1;
-            }
-            _ => {}
+        if let SessionEvent::Refreshed { subject, .. } = event {
+            let mut refreshes = self.refreshes.lock().unwrap();
+            *refreshes.entry(subject.clone()).or_default() += 1;
         }
     }
 }
@@ -191,7 +185,7 @@ async fn look(State(upstream): State<Upstream>, request: Request, next: Next) ->
     next.run(request).await
 }
 
-/// The refresh of somebody slow waits until it is released.
+/// Counts refreshes as they come; that of somebody slow waits until it is released.
 async fn hold(State(upstream): State<Upstream>, request: Request, next: Next) -> Response {
     let is_refresh = request.uri().path() == "/refresh";
     let (head, body) = request.into_parts();
@@ -201,6 +195,10 @@ async fn hold(State(upstream): State<Upstream>, request: Request, next: Next) ->
     let is_slow = slow
         .iter()
         .any(|it| of(&token["refresh_token"]) == it.id.as_bytes());
+    if let (true, Some(token)) = (is_refresh, token["refresh_token"].as_str()) {
+        let mut presented = upstream.seen.presented.lock().unwrap();
+        *presented.entry(token.to_owned()).or_default() += 1;
+    }
     if is_refresh && is_slow {
         upstream.seen.held.send_modify(|it| *it += 1);
         upstream.seen.release.notified().await;
