@@ -57,7 +57,7 @@ pub(crate) async fn login(
         Err(_) => return bad_gateway(),
     };
     match answer.status() {
-        status if status.is_success() => login.begin(&request, &credentials, answer.body()).await,
+        status if status.is_success() => login.begin(&request, answer.body()).await,
         status if status.is_client_error() || status.is_server_error() => told(answer),
         _ => bad_gateway(),
     }
@@ -92,14 +92,17 @@ impl Login {
     }
 
     /// The answer with the gateway's tokens in the place of the upstream's.
-    async fn begin(&self, request: &Parts, credentials: &Value, answer: &[u8]) -> Response {
+    async fn begin(&self, request: &Parts, answer: &[u8]) -> Response {
         let Ok(tokens) = TokenSet::from_json(answer) else {
             tracing::error!("the upstream answered a log-in without tokens");
             return bad_gateway();
         };
-        let Some(subject) = subject(&tokens, credentials) else {
-            tracing::error!("neither the upstream's access token nor the log-in names a user");
-            return bad_gateway();
+        let subject = match subject(&tokens) {
+            Ok(subject) => subject,
+            Err(error) => {
+                tracing::error!(%error, "no name for a session");
+                return try_later("The session could not be named", None);
+            }
         };
         let mut session = NewSession::new(subject);
         if let Some(ip) = self.address.of(&request.extensions, &request.headers) {
@@ -126,16 +129,18 @@ fn is_browser(headers: &HeaderMap) -> bool {
     headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site")
 }
 
-/// Whose session it is: as the access token says if it can be read, else as the user said. It came from
-/// the upstream itself, so that its signature is not needed to believe it.
-fn subject(tokens: &TokenSet, credentials: &Value) -> Option<String> {
+/// Whose session it is, as the access token says. Its signature is not needed to believe it: it came in
+/// direct answer to this log-in, from a server that TLS vouches for, or this machine (OpenID Connect Core
+/// s3.1.3.7, 6). If it cannot be read, the session is of a user of its own: what somebody calls themselves
+/// proves nothing, as the upstream may go by another field of the log-in.
+fn subject(tokens: &TokenSet) -> Result<String, getrandom::Error> {
     let claims = tokens.access_token().secret().split('.').nth(1);
     let claims = claims.and_then(|it| BASE64_URL_SAFE_NO_PAD.decode(it).ok());
     let claims: Option<Value> = claims.and_then(|it| serde_json::from_slice(&it).ok());
-    let named = claims.as_ref().and_then(|it| it["sub"].as_str());
-    named
-        .or(credentials["username"].as_str())
-        .map(str::to_owned)
+    match claims.as_ref().and_then(|it| it["sub"].as_str()) {
+        Some(named) => Ok(named.to_owned()),
+        None => Ok(examples::hex(&examples::random()?)),
+    }
 }
 
 /// The upstream's refusal, with nothing of it that a browser would keep.
@@ -153,3 +158,18 @@ fn told(answer: http::Response<Bytes>) -> Response {
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const LONGEST_ANSWER: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_not_named_by_the_upstream_shares_sessions_with_nobody() {
+        let of = |access: &str| subject(&TokenSet::new(access, "refresh")).unwrap();
+        let claims = BASE64_URL_SAFE_NO_PAD.encode(r#"{"sub":"alice"}"#);
+        assert_eq!(of(&format!("e30.{claims}.c2ln")), "alice");
+        for access in ["opaque", "e30.e30.c2ln", "a.b.c"] {
+            assert_ne!(of(access), of(access));
+        }
+    }
+}

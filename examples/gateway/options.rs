@@ -11,7 +11,8 @@ use http::Uri;
 /// the browser gets an access token of the gateway's own for `Authorization: Bearer`, and keeps the
 /// refresh token in the cookie `__Host-refresh`, which works for pages of this origin and for nothing
 /// but `/refresh` and `/logout`. A client that is no browser, one that sends neither `Origin` nor
-/// `Sec-Fetch-Site`, gets both tokens in the body. `/sessions` lists and ends a user's sessions.
+/// `Sec-Fetch-Site`, gets both tokens in the body. `/sessions` lists and ends a user's sessions,
+/// which are known by `sub` of the upstream's access token; if that is no JWT, each log-in stands alone.
 ///
 /// Every other path goes to the upstream, with the user's token there, which is refreshed when it dies.
 /// A page opens a WebSocket with the protocols `[.., "bearer." + token]`, as it cannot set headers.
@@ -72,4 +73,29 @@ pub(crate) struct Options {
     /// Serves `GET /metrics`, in the text format of Prometheus.
     #[arg(long)]
     pub(crate) metrics: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_help_lists_every_flag_and_says_what_it_is_for() {
+        let mut command = Options::command();
+        command.build();
+        let help = command.render_long_help().to_string();
+        for arg in command.get_arguments() {
+            let flag = format!("--{}", arg.get_long().unwrap());
+            let listed = help.lines().map(str::trim_start);
+            assert!(
+                listed
+                    .clone()
+                    .any(|it| it.contains(&flag) && it.starts_with('-')),
+                "{flag}"
+            );
+            assert!(arg.get_help().is_some(), "{flag}");
+        }
+    }
 }

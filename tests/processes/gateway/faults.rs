@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use serde_json::Value;
+use reqwest::Client;
+use serde_json::{Value, json};
 use tokio::time::{Instant, interval, sleep_until};
 
 use super::Gateway;
@@ -51,12 +52,17 @@ async fn an_upstream_that_is_down_is_said_so_and_forgiven() {
 async fn a_wrong_password_is_refused_in_the_upstreams_words() {
     let setting = Setting::new();
     let gateway = Gateway::start(&setting.server.url(""), &[]);
-    let answer = gateway.log_in("mallory").send().await.unwrap();
-    assert_eq!(answer.status(), 401);
-    assert_eq!(
-        answer.text().await.unwrap(),
-        r#"{"error":"invalid_credentials"}"#
-    );
+    for (name, password) in [("alice", "looking-glass"), ("mallory", "wonderland")] {
+        let credentials = json!({ "username": name, "password": password });
+        let login = Client::new().post(gateway.0.url("/login"));
+        let answer = login.json(&credentials).send().await.unwrap();
+        assert_eq!(answer.status(), 401);
+        assert!(!answer.headers().contains_key("set-cookie"));
+        assert_eq!(
+            answer.text().await.unwrap(),
+            r#"{"error":"invalid_credentials"}"#
+        );
+    }
 }
 
 #[test]
@@ -94,6 +100,7 @@ fn bad_input_is_answered_with_a_sentence() {
             "give one like https://",
         ),
         (&["--upstream", "http://api.example"], "see --plain-http"),
+        (&["--upstream", "ftp://x"], "give one like https://"),
         (&["--access-ttl", "2h"], "an hour at most"),
     ] {
         let mut all = vec!["--addr", "127.0.0.1:0"];
@@ -107,7 +114,7 @@ fn bad_input_is_answered_with_a_sentence() {
         let output = run("gateway", &all);
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success(), "{args:?}");
-        assert!(said.contains(sentence), "{args:?}: {said}");
+        assert_eq!(said.matches(sentence).count(), 1, "{args:?}: {said}");
     }
 }
 
@@ -124,14 +131,5 @@ fn a_file_is_as_good_as_flags_which_win() {
     let gateway = Server::start("gateway", &["--config", &path, "--addr", "127.0.0.1:0"]);
     assert_ne!(gateway.address().port(), 1);
     let help = String::from_utf8(run("gateway", &["--help"]).stdout).unwrap();
-    for flag in [
-        "--upstream",
-        "--config",
-        "--store",
-        "--keys",
-        "--drain",
-        "--proxies",
-    ] {
-        assert!(help.contains(flag), "{flag}");
-    }
+    assert!(help.contains("--upstream <URL>"), "{help}");
 }
