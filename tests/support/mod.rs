@@ -105,6 +105,26 @@ pub(crate) fn run(example: &str, args: &[&str]) -> Output {
         .expect("the example was built")
 }
 
+/// What an example says that is not to start.
+pub(crate) fn refused(example: &str, args: &[&str]) -> String {
+    let mut command = command(example);
+    let command = command.args(args).stdout(Stdio::piped());
+    let mut process = command
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the example was built");
+    let mut line = String::new();
+    let stdout = process.stdout.take().expect("it is piped");
+    let _ = BufReader::new(stdout).read_line(&mut line);
+    if !line.is_empty() {
+        let _ = process.kill();
+    }
+    let output = process.wait_with_output().expect("it was started");
+    assert!(line.is_empty(), "{example} {args:?} started: {line}");
+    assert!(!output.status.success(), "{example} {args:?}");
+    String::from_utf8(output.stderr).expect("it is text")
+}
+
 /// An example that is about to be started.
 pub(crate) fn command(example: &str) -> Command {
     static FOLDER: OnceLock<std::path::PathBuf> = OnceLock::new();

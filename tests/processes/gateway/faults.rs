@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, interval, sleep_until};
 
 use super::Gateway;
-use crate::support::{Server, run};
+use crate::support::{Server, refused, run};
 use crate::{Setting, start};
 
 /// Nobody is signed out because an upstream is down.
@@ -111,9 +111,7 @@ fn bad_input_is_answered_with_a_sentence() {
             all.drain(..2);
         }
         all.extend(args);
-        let output = run("gateway", &all);
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success(), "{args:?}");
+        let said = refused("gateway", &all);
         assert_eq!(said.matches(sentence).count(), 1, "{args:?}: {said}");
     }
 }
