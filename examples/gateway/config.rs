@@ -117,7 +117,7 @@ mod tests {
             ),
             ("addr = \"127.0.0.1:0\"\nidle = ", "FILE: line 2 is no TOML"),
         ] {
-            let said = with(toml, &[]).unwrap_err();
+            let said = with(toml, &["--upstream", "http://127.0.0.1:1"]).unwrap_err();
             assert!(said.starts_with(sentence), "{toml}: {said}");
         }
     }
