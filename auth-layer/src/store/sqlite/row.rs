@@ -38,7 +38,10 @@ pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<Unread> {
         chain: Chain {
             generation: columns.read(|it| Ok(it.as_i64()?.try_into()?))?,
             current: TokenHash::from_bytes(columns.next()?),
-            previous: columns.next::<Option<_>>()?.map(TokenHash::from_bytes),
+            previous: columns
+                .next::<Option<_>>()?
+                .filter(|it| *it != ROOM)
+                .map(TokenHash::from_bytes),
             rotated_at: columns.timestamp()?,
             idle_expires_at: columns.timestamp()?,
             absolute_expires_at: columns.timestamp()?,
@@ -53,6 +56,10 @@ pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<Unread> {
         claims,
     })
 }
+
+/// Stands for a previous hash until there is one: the row does not grow with its first rotation, so
+/// that its page is not split. Nothing hashes to it.
+pub(super) const ROOM: [u8; 32] = [0; 32];
 
 /// A session some of which is still text. To read it is left to whoever asks: everybody waits for the
 /// thread that writes.

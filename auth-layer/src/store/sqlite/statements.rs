@@ -8,6 +8,7 @@ use crate::store::{LIST_LIMIT, RevokedBy, Selection, Session, StoreError};
 pub(super) fn insert(on: &Connection, it: &Session) -> Result<(), StoreError> {
     let millis = Timestamp::as_millis;
     let chain = &it.chain;
+    let previous = chain.previous.as_ref();
     let mut insert = on.prepare_cached(INSERT).map_err(failure::of)?;
     let inserted = insert.execute(params![
         it.id.as_bytes(),
@@ -20,7 +21,7 @@ pub(super) fn insert(on: &Connection, it: &Session) -> Result<(), StoreError> {
         millis(it.created_at),
         count(chain.generation),
         chain.current.as_bytes(),
-        chain.previous.as_ref().map(|it| it.as_bytes()),
+        previous.map_or(&row::ROOM, |it| it.as_bytes()),
         millis(chain.rotated_at),
         millis(chain.idle_expires_at),
         millis(chain.absolute_expires_at),

@@ -78,7 +78,18 @@ pub(crate) async fn rate<S: SessionStore + Clone>(
 impl Seat {
     /// Holds the first tokens of these sessions.
     pub(crate) fn of(ids: impl IntoIterator<Item = SessionId>) -> Self {
-        let sessions: Vec<_> = ids.into_iter().map(|id| (id, 0)).collect();
+        Self::holding(ids.into_iter().map(|id| (id, 0)))
+    }
+
+    /// Deals what these seats hold out to so many.
+    pub(crate) fn deal(seats: &mut Vec<Self>, callers: usize) {
+        let held: Vec<_> = seats.drain(..).flat_map(|seat| seat.sessions).collect();
+        let share = |caller| Self::holding(held.iter().copied().skip(caller).step_by(callers));
+        seats.extend((0..callers).map(share));
+    }
+
+    fn holding(sessions: impl IntoIterator<Item = (SessionId, u64)>) -> Self {
+        let sessions: Vec<_> = sessions.into_iter().collect();
         let dice = sessions.len() as u64;
         Self { sessions, dice }
     }

@@ -19,7 +19,7 @@ use crate::report::{Bar, Report};
 use crate::rounds::{Effort, Series};
 use crate::stores::Stores;
 
-const CALLERS: [usize; 3] = [1, 16, 64];
+pub(crate) const CALLERS: [usize; 3] = [1, 16, 64];
 
 /// What the engine does without the store, for as many callers.
 trait Engine {

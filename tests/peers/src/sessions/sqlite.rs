@@ -55,9 +55,9 @@ impl Folder {
 /// As `load::session` makes them, with ids by chance.
 const FILL: &str = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?) \
     INSERT INTO auth_session (id, subject, scopes, label, claims, auth_time, created_at, generation, \
-    current_hash, rotated_at, idle_expires_at, absolute_expires_at) \
+    current_hash, previous_hash, rotated_at, idle_expires_at, absolute_expires_at) \
     SELECT randomblob(16), 'user-' || n, 'read write', 'Firefox on Linux', '{\"role\":\"member\"}', \
-    1800000000000, 1800000000000, 0, zeroblob(32), 1800000000000, 1800000000000 + 1209600000, \
+    1800000000000, 1800000000000, 0, zeroblob(32), zeroblob(32), 1800000000000, 1800000000000 + 1209600000, \
     1800000000000 + 7776000000 FROM numbers";
 
 /// `group_commit`, a process of its own: the newest rusqlite and sqlx cannot be in one.

@@ -61,6 +61,24 @@ async fn a_thousand_rotations_are_one_row() {
     assert_eq!(raw(&path).query_row(count, [], |row| row.get(0)), Ok(1));
 }
 
+/// Else the pages of those who signed in one after the other would all be split later.
+#[tokio::test]
+async fn a_first_rotation_needs_no_more_room() {
+    let (_folder, path) = path();
+    let store = SqliteStore::open(&path).await.unwrap();
+    for number in 0..200 {
+        store.insert(session(number)).await.unwrap();
+    }
+    let pages = "PRAGMA page_count";
+    let pages = || raw(&path).query_row(pages, [], |row| row.get::<_, i64>(0));
+    let before = pages();
+    for number in 0..200 {
+        let rotated = store.rotate(rotation(number, 0)).await.unwrap();
+        assert!(matches!(rotated, Rotated::Decided(Outcome::Advanced, _)));
+    }
+    assert_eq!(pages(), before);
+}
+
 /// R11: no statement looks at more rows than it is about, however many there are.
 #[tokio::test]
 async fn every_statement_finds_its_rows_by_an_index() {
