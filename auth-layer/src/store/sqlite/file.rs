@@ -18,8 +18,12 @@ impl File {
     /// A connection to write with, durable with each commit. The file must exist.
     pub(super) fn write(&self) -> rusqlite::Result<Connection> {
         let connection = self.connect(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        // Of a new file. Whatever changes in a page, the log gets all of it: small ones make small logs.
+        connection.pragma_update(None, "page_size", 1_024)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update(None, "wal_autocheckpoint", LONGEST_LOG)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         Ok(connection)
     }
 
@@ -33,3 +37,7 @@ impl File {
         Connection::open_with_flags(&self.0, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)
     }
 }
+
+/// In pages. Whoever makes it this long moves it into the file before going on: see `checkpoints`.
+const LONGEST_LOG: i64 = 16_000;
+const CACHE_KIB: i64 = 64 * 1024;

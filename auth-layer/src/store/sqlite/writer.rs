@@ -4,6 +4,7 @@ use std::thread;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::checkpoints::Checkpoints;
 use super::failure;
 use super::file::File;
 use super::hand::Hand;
@@ -22,11 +23,12 @@ type Answer = Box<dyn FnOnce() + Send>;
 impl Writer {
     /// Opens the file on the thread that will write to it.
     pub(super) async fn open(file: File) -> Result<Self, Cause> {
+        let checkpoints = Checkpoints::spawn(file.clone())?;
         let (opened, result) = oneshot::channel();
         let queue = Queue::spawn("sqlite-writer", move |waiting| match open::open(&file) {
             Ok(connection) => {
                 if opened.send(Ok(())).is_ok() {
-                    Task::new(file, waiting).run(connection);
+                    Task::new(file, waiting, checkpoints).run(connection);
                 }
             }
             Err(cause) => drop(opened.send(Err(cause))),
@@ -56,15 +58,17 @@ struct Task {
     file: File,
     waiting: mpsc::Receiver<Job>,
     batch: Vec<Job>,
+    checkpoints: Checkpoints,
 }
 
 impl Task {
-    fn new(file: File, waiting: mpsc::Receiver<Job>) -> Self {
+    fn new(file: File, waiting: mpsc::Receiver<Job>, checkpoints: Checkpoints) -> Self {
         let batch = Vec::with_capacity(BATCH);
         Self {
             file,
             waiting,
             batch,
+            checkpoints,
         }
     }
 
@@ -90,6 +94,7 @@ impl Task {
         loop {
             let written = self.batch.len();
             self.commit(&mut hand)?;
+            self.checkpoints.count(written);
             if !self.receive(written) {
                 return Ok(());
             }

@@ -17,6 +17,8 @@ fn main() -> Result<()> {
     let mut on = Connection::open(file)?;
     on.pragma_update(None, "journal_mode", "wal")?;
     on.pragma_update(None, "synchronous", "full")?;
+    // As many bytes as the store's.
+    on.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     let mut sessions = sessions(&on, together.parse()?)?;
     let turn = Duration::from_secs(seconds.parse()?);
     let (begin, mut count) = (now(), 0_u64);

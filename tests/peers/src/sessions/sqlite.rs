@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use auth_layer::refresh_token::SessionId;
 use auth_layer::store::{SessionStore as _, SqliteStore};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Row as _, query, raw_sql};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, query, raw_sql};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -66,7 +66,13 @@ struct GroupCommit {
 }
 
 impl GroupCommit {
+    /// With SQLite's own size of a page, which serves it best.
     async fn create(file: PathBuf) -> Result<Self, BoxError> {
+        let options = SqliteConnectOptions::new().filename(&file).page_size(4_096);
+        let options = options
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal);
+        options.connect().await?.close().await?;
         let store = SqliteStore::open(&file).await?;
         for _ in 0..64 {
             store.insert(session("engine")).await?;

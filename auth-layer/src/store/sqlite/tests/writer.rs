@@ -9,7 +9,7 @@ async fn a_full_disk_is_a_passing_failure_and_nothing_is_half_done() {
     let (_folder, path) = path();
     let store = SqliteStore::open(&path).await.unwrap();
     let cramp = |hand: &mut Hand<'_>| {
-        let cramped = hand.on.pragma_update(None, "max_page_count", 40);
+        let cramped = hand.on.pragma_update(None, "max_page_count", 120);
         cramped.map_err(failure::of)
     };
     store.writer.write(cramp).await.unwrap();
@@ -33,6 +33,25 @@ async fn a_full_disk_is_a_passing_failure_and_nothing_is_half_done() {
         matches!(small, Rotated::Decided(Outcome::Advanced, _)),
         "it works on: {small:?}"
     );
+}
+
+/// Long before the thread that writes would do it.
+#[tokio::test]
+async fn the_log_is_moved_into_the_file_beside_the_writing() {
+    let (_folder, path) = path();
+    let store = SqliteStore::open(&path).await.unwrap();
+    store.insert(session(1)).await.unwrap();
+    let length = || path.metadata().unwrap().len();
+    let before = length();
+    let rotate = |generation| store.rotate(rotation(1, generation));
+    futures_util::future::join_all((0..checkpoints::EVERY as u64).map(rotate)).await;
+    let moved = async {
+        while length() == before {
+            tokio::task::yield_now().await;
+        }
+    };
+    let moved = tokio::time::timeout(std::time::Duration::from_secs(10), moved);
+    assert_eq!(moved.await, Ok(()), "{before} bytes");
 }
 
 #[tokio::test]
