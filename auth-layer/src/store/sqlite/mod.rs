@@ -31,9 +31,9 @@ use crate::clock::Timestamp;
 ///
 /// One thread writes: what waits is committed together, with one `fsync` (`synchronous=FULL`), so it
 /// gets faster per session the more there is to do. Beside it (WAL) one reads, and one moves the log into
-/// the file, so that nobody waits for that. Up to 64 MiB of pages are kept in memory. A dropped future
-/// loses nothing: what was asked for happens. Where the disk is full, callers get a [`StoreError`] and
-/// nothing happened. Several processes may share the file on one machine: each looks twice a second
+/// the file, for which others wait only under full load. Up to 64 MiB of pages are kept in memory. A
+/// dropped future loses nothing: what was asked for happens. Where the disk is full, callers get a
+/// [`StoreError`] and nothing happened. Several processes may share the file on one machine: each looks twice a second
 /// for what the others have revoked.
 ///
 /// SQLite itself comes with [rusqlite](https://docs.rs/rusqlite), in the version that the other
