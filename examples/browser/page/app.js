@@ -24,6 +24,7 @@ const devices = new Devices(session, (button, name, end) => act(button, async ()
 async function act(button, work) {
   if (button.getAttribute("aria-disabled")) return;
   button.setAttribute("aria-disabled", "true");
+  say("");
   try {
     const sentence = await work();
     if (sentence) say(sentence);

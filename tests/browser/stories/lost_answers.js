@@ -39,11 +39,12 @@ export default async function lostAnswers({ browser, gate, step }) {
     const from = refreshes();
     gate.lose('/refresh');
     await user.press('Refresh now');
-    await user.hears('No refresh now.');
+    await until(() => gate.all('/refresh').slice(from).some((it) => it.status === 'lost'));
     await user.page.reload();
     await user.isIn();
-    const [lost, again, ...others] = keys(from);
-    assert.deepEqual([again, others], [lost, []]);
+    // The browser may have sent it again besides, by itself.
+    const [lost, ...again] = keys(from);
+    assert.deepEqual([...new Set(again)], [lost]);
   });
   await step('the next refresh has another key', async () => {
     await user.early(false);
