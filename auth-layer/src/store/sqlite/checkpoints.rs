@@ -46,4 +46,5 @@ fn checkpointed(on: Connection) -> rusqlite::Result<Connection> {
     Ok(on)
 }
 
+/// Well before the log is as long as `file` lets it become.
 pub(super) const EVERY: usize = 4_000;
