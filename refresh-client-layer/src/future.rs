@@ -166,6 +166,8 @@ where
             return Some(Ok(response));
         };
         *this.refusal = Some(response);
+        // While a token is fetched there is time for this, and hardly any afterwards.
+        *this.next = this.next.take().map(Next::prepare);
         let pending = this.call.supply(need);
         self.resume(pending)
     }

@@ -2,7 +2,7 @@ use crate::replay::{Obstacle, Request, Spare};
 
 /// What the next attempt sends.
 pub(super) enum Next<R: Request> {
-    /// The request itself: there was no attempt yet.
+    /// The request itself.
     Unsent(R),
     /// What was kept of it.
     Again(Spare<R>),
@@ -13,6 +13,17 @@ impl<R: Request> Next<R> {
         match self {
             Self::Unsent(request) => Some(request),
             Self::Again(_) => None,
+        }
+    }
+
+    /// Does what can be done before there is a token.
+    pub(super) fn prepare(self) -> Self {
+        match self {
+            Self::Unsent(request) => Self::Unsent(request),
+            Self::Again(spare) => match spare.try_into_copy() {
+                Ok(request) => Self::Unsent(request),
+                Err(spare) => Self::Again(spare),
+            },
         }
     }
 

@@ -29,7 +29,7 @@ impl Head {
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
         *request.version_mut() = self.version;
-        *request.headers_mut() = self.headers.to_map();
+        *request.headers_mut() = self.headers.into_map();
         *request.extensions_mut() = self.extensions;
         request
     }

@@ -1,13 +1,14 @@
 use std::fmt;
 
+use bytes::{Buf as _, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The headers of a request, as text: a line for each, `name:value`, or `name=value` if it is
 /// sensitive. No name has either sign in it, and no value a line feed.
 ///
 /// Every request pays for what is kept, and few are sent twice. The clone of a map costs an
-/// allocation for each value; this costs one.
-pub(super) struct Headers(Vec<u8>);
+/// allocation for each value; this costs one, and the map made of it shares that.
+pub(super) struct Headers(Bytes);
 
 impl Headers {
     pub(super) fn of(map: &HeaderMap) -> Self {
@@ -18,14 +19,16 @@ impl Headers {
             text.extend_from_slice(value.as_bytes());
             text.push(b'\n');
         }
-        Self(text)
+        Self(text.into())
     }
 
-    pub(super) fn to_map(&self) -> HeaderMap {
+    pub(super) fn into_map(mut self) -> HeaderMap {
         let lines = self.0.iter().filter(|it| **it == b'\n').count();
         // The token is one more.
         let mut map = HeaderMap::with_capacity(lines + 1);
-        for line in self.0.split_inclusive(|it| *it == b'\n') {
+        while let Some(end) = self.0.iter().position(|it| *it == b'\n') {
+            let line = self.0.split_to(end);
+            self.0.advance(1);
             let (name, value) = header(line).expect("it was a header when it was written down");
             map.append(name, value);
         }
@@ -36,10 +39,10 @@ impl Headers {
 /// About as long as a line is: to count before would cost more than it saves.
 const LINE: usize = 48;
 
-fn header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
+fn header(line: Bytes) -> Option<(HeaderName, HeaderValue)> {
     let sign = line.iter().position(|it| matches!(it, b':' | b'='))?;
     let name = HeaderName::from_bytes(&line[..sign]).ok()?;
-    let mut value = HeaderValue::from_bytes(line[sign + 1..].strip_suffix(b"\n")?).ok()?;
+    let mut value = HeaderValue::from_maybe_shared(line.slice(sign + 1..)).ok()?;
     value.set_sensitive(line[sign] == b'=');
     Some((name, value))
 }
@@ -67,7 +70,7 @@ mod tests {
         map.append(ACCEPT, HeaderValue::from_static("\t:= */*"));
         map.append("x-bytes", HeaderValue::from_bytes(b"\xff\x80").unwrap());
 
-        let again = Headers::of(&map).to_map();
+        let again = Headers::of(&map).into_map();
 
         assert_eq!(again, map);
         let sensitive = |map: &HeaderMap| -> Vec<_> {

@@ -104,6 +104,14 @@ impl<R: Request> Spare<R> {
         }
     }
 
+    /// The second request, if the first can go on beside it.
+    pub(crate) fn try_into_copy(self) -> Result<R, Self> {
+        match self.0 {
+            Kept::Copy(copy) => Ok(R::from_copy(copy)),
+            Kept::Recording(_) => Err(self),
+        }
+    }
+
     /// Ends the first upload and begins the second.
     pub(crate) fn into_again(self) -> Option<R> {
         match self.0 {
