@@ -1,6 +1,7 @@
 //! What happened to the session, once each.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::broadcast;
@@ -116,14 +117,15 @@ impl<E: Clone> Announcer<E> {
         }
     }
 
-    /// Runs foreign code: no lock may be held.
+    /// Runs foreign code: no lock may be held. If it panics, the hook for panics has told so, and what
+    /// the event is about goes on.
     pub(crate) fn tell(&self, event: E) {
         if let Some(sender) = self.sender.get() {
             // Nobody listening any more is no error.
             drop(sender.send(event.clone()));
         }
         if let Some(callback) = &self.callback {
-            callback(event);
+            drop(catch_unwind(AssertUnwindSafe(|| callback(event))));
         }
     }
 }

@@ -31,7 +31,7 @@ use crate::clock::Now;
 use crate::event::{EndReason, Events};
 use crate::origin::Origins;
 use crate::refresh::{Refresher, SessionId};
-use crate::tokens::{AccessToken, TokenSet};
+use crate::tokens::{AccessToken, InvalidTokens, TokenSet};
 
 /// One session: holds its tokens, refreshes them when they are needed, once, and tells everybody.
 ///
@@ -92,7 +92,13 @@ impl TokenManager {
     ///
     /// A refresh that is under way is of no consequence any more. The store learns of the tokens in
     /// the background; [`flush`](Self::flush) waits for it.
-    pub fn sign_in(&self, tokens: TokenSet) {
+    ///
+    /// # Errors
+    ///
+    /// If a token is empty or has characters that a header cannot carry, such as the line feed at the
+    /// end of a file. Nothing changes then.
+    pub fn sign_in(&self, tokens: TokenSet) -> Result<(), InvalidTokens> {
+        tokens.check()?;
         self.shared.state_mut().sign_in(tokens, Now::read());
         self.shared.changed.notify_waiters();
         if let Some(runtime) = self.shared.runtime() {
@@ -103,6 +109,7 @@ impl TokenManager {
                 }
             }));
         }
+        Ok(())
     }
 
     /// Ends the session: here at once, in the store, and at the server if it answers within 5
@@ -112,7 +119,7 @@ impl TokenManager {
         let work = sign_out::finish(self.shared.clone(), leaving);
         match self.shared.runtime() {
             Some(runtime) => runtime.spawn(work).await.unwrap_or_default(),
-            None => SignOut::default(),
+            None => work.await,
         }
     }
 

@@ -22,7 +22,9 @@ pub(crate) use self::sessions::{Picked, Picking, Sessions};
 
 use self::load::Shared;
 use crate::event::{EndReason, Event, Events};
-use crate::manager::{SessionEnded, SignOut, TokenError, TokenManager};
+use crate::manager::{
+    RefreshUnavailable, SessionEnded, SignOut, TokenError, TokenManager, UnavailableKind,
+};
 use crate::tokens::TokenSet;
 
 /// One [`TokenManager`] for each key, such as each signed-in user of a gateway.
@@ -124,12 +126,14 @@ where
     /// # Errors
     ///
     /// As [`get`](Self::get); [`TokenError::SessionEnded`] also if the loader has no session for
-    /// `key`.
+    /// `key`; [`UnavailableKind::InvalidTokens`] as [`TokenManager::sign_in`].
     pub async fn sign_in(&self, key: &K, tokens: TokenSet) -> Result<(), TokenError> {
         let Some(manager) = self.get(key).await? else {
             return Err(SessionEnded::new(EndReason::NeverSignedIn).into());
         };
-        manager.sign_in(tokens);
+        manager
+            .sign_in(tokens)
+            .map_err(|why| RefreshUnavailable::because(UnavailableKind::InvalidTokens, why))?;
         manager.flush().await;
         Ok(())
     }

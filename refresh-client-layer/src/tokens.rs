@@ -130,6 +130,14 @@ impl TokenSet {
         self
     }
 
+    /// Errs if a header cannot carry the one token, or the other is none.
+    pub(crate) fn check(&self) -> Result<(), InvalidTokens> {
+        match self.access.is_valid() && self.refresh.is_valid() {
+            true => Ok(()),
+            false => Err(InvalidTokensKind::Characters.into()),
+        }
+    }
+
     /// The access token.
     pub fn access_token(&self) -> &AccessToken {
         &self.access

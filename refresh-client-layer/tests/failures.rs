@@ -165,6 +165,27 @@ async fn a_token_that_is_still_valid_is_used_while_refreshes_fail() {
 }
 
 /// Law C12.
+/// Law C11: a token about to expire is good enough for those who cannot wait for a better one.
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_no_longer_goes_with_the_token_there_is() {
+    let world = World::new();
+    let session = world
+        .builder()
+        .tokens(TokenSet::new("access-1", "refresh-1").expires_in(60 * SECOND))
+        .wait_timeout(SECOND)
+        .build()
+        .unwrap();
+    let api = world.layered(&session);
+    world.hold();
+    // Within the mandatory window.
+    tokio::time::advance(56 * SECOND).await;
+    assert_eq!(send(&api).await.unwrap().status(), StatusCode::OK);
+    assert_eq!(world.api_calls()[0].authorization, ["Bearer access-1"]);
+    tokio::time::advance(4 * SECOND).await;
+    let error = send(&api).await.unwrap_err();
+    assert_eq!(kind_of(&error), UnavailableKind::TimedOut);
+}
+
 #[tokio::test(start_paused = true)]
 async fn requests_go_on_while_a_refresh_ahead_of_time_fails() {
     let world = World::new();

@@ -103,6 +103,20 @@ async fn the_four_verbs_keep_their_word() {
 }
 
 /// Law S5.
+/// Law S4: what a kill has left behind is as secret as the file.
+#[tokio::test]
+async fn a_sign_out_leaves_no_tokens_of_a_write_that_was_broken_off() {
+    let setting = Setting::new();
+    for kept in [Some(tokens(1)), None] {
+        if let Some(kept) = kept {
+            assert!(setting.store.save(&kept).await.unwrap());
+        }
+        fs::write(setting.beside(".new"), tokens_json(2)).unwrap();
+        setting.store.clear(9).await.unwrap();
+        assert_eq!(setting.names(), ["tokens.json.lock".to_owned()].into());
+    }
+}
+
 #[tokio::test]
 async fn every_file_is_readable_by_its_owner_alone_even_if_another_was_there_before() {
     let setting = Setting::new();

@@ -257,7 +257,9 @@ async fn errors_are_a_status_that_says_whether_to_sign_in() {
     assert!(cause.downcast_ref::<RefreshUnavailable>().is_some());
 
     let session = world.builder().origin(&site.url).build().unwrap();
-    session.sign_in(TokenSet::new("access-1", "refresh-1"));
+    session
+        .sign_in(TokenSet::new("access-1", "refresh-1"))
+        .unwrap();
     session.sign_out().await;
     let channel = Channel::from_shared(site.url.clone()).unwrap();
     let channel = RefreshLayer::new(session).layer(channel.connect().await.unwrap());

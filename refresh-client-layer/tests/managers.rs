@@ -407,6 +407,12 @@ async fn a_sign_in_counts_at_once_here_and_elsewhere() {
 
     let store = users.store(2);
     managers.sign_in(&2, tokens()).await.unwrap();
+    let none = TokenSet::new("access", "refresh\n");
+    let error = managers.sign_in(&2, none).await.unwrap_err();
+    assert!(matches!(
+        error,
+        TokenError::RefreshUnavailable(error) if error.kind() == UnavailableKind::InvalidTokens
+    ));
     assert_eq!(store.access_token().await.unwrap(), "access-2-1");
     let api = layered(&users, &managers);
     assert_eq!(token_of(&api, 2).await.unwrap(), "Bearer access-2-1");

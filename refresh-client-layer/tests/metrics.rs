@@ -78,7 +78,9 @@ async fn refreshes_retries_and_waiters_are_counted() {
         async move { session.force_refresh().await }
     });
     world.called(3).await;
-    session.sign_in(TokenSet::new("access-10", "refresh-10"));
+    session
+        .sign_in(TokenSet::new("access-10", "refresh-10"))
+        .unwrap();
     late.await.unwrap().unwrap();
     world.release();
     settle().await;

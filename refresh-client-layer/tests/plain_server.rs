@@ -101,7 +101,7 @@ async fn a_sign_in_while_a_turn_is_waited_for_is_not_refreshed_away() {
     let lock = store.lock().await.unwrap();
     let waiter = tokio::spawn(refresh(session.clone()));
     settle().await;
-    session.sign_in(TokenSet::new("other", "other"));
+    session.sign_in(TokenSet::new("other", "other")).unwrap();
     assert_eq!(waiter.await.unwrap(), "other");
     drop(lock);
     settle().await;

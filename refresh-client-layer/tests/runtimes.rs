@@ -75,7 +75,9 @@ fn nothing_panics_without_a_runtime() {
     let mut events = session.events();
     block_on(async {
         session.access_token().await.unwrap_err();
-        session.sign_in(TokenSet::new("access-5", "refresh-5"));
+        session
+            .sign_in(TokenSet::new("access-5", "refresh-5"))
+            .unwrap();
         assert_eq!(session.access_token().await.unwrap().secret(), "access-5");
         session.force_refresh().await.unwrap_err();
         assert!(session.flush().await);
@@ -99,6 +101,19 @@ fn nothing_panics_without_a_runtime() {
         managers.sign_out(&1).await.unwrap();
         assert!(managers.flush().await);
     });
+}
+
+#[test]
+fn a_sign_out_needs_no_runtime() {
+    let world = World::new();
+    let store = MemoryStore::new();
+    let stored = TokenSet::new("access-1", "refresh-1");
+    assert!(block_on(store.save(&stored)).unwrap());
+    let session = world.builder().store(store.clone()).build().unwrap();
+    let sign_out = block_on(session.sign_out());
+    assert!(sign_out.is_cleared() && sign_out.is_revoked());
+    assert_eq!(world.revoked(), ["refresh-1"]);
+    assert!(block_on(store.load()).unwrap().is_none());
 }
 
 #[test]

@@ -126,7 +126,9 @@ async fn the_service_that_was_readied_is_the_one_that_is_called() {
     assert_eq!(send(&api).await.unwrap().status(), StatusCode::OK);
     world.accept(None);
     assert_eq!(send(&api).await.unwrap().status(), StatusCode::OK);
-    session.sign_in(TokenSet::new("dead", "refresh").expires_in(Duration::ZERO));
+    session
+        .sign_in(TokenSet::new("dead", "refresh").expires_in(Duration::ZERO))
+        .unwrap();
     assert_eq!(send(&api).await.unwrap().status(), StatusCode::OK);
     assert_eq!(world.calls(), 2);
 }

@@ -9,10 +9,10 @@ mod support;
 use futures_util::future::join_all;
 use http::StatusCode;
 use refresh_client_layer::{
-    EndReason, Event, MemoryStore, NotRetried, Outcome, RefreshErrorKind, SessionEnded, TokenError,
-    TokenSet, TokenStore as _,
+    EndReason, Event, InvalidTokensKind, MemoryStore, NotRetried, Outcome, RefreshErrorKind,
+    SessionEnded, TokenError, TokenSet, TokenStore as _,
 };
-use support::{World, drain, send, settle};
+use support::{Answer, World, drain, send, settle};
 
 fn reason_of(error: &support::BoxError) -> EndReason {
     error.downcast_ref::<SessionEnded>().unwrap().reason()
@@ -61,7 +61,9 @@ async fn a_sign_in_during_a_refresh_wins_over_the_late_answer() {
     });
     world.called(1).await;
 
-    session.sign_in(TokenSet::new("other-1", "other-refresh-1"));
+    session
+        .sign_in(TokenSet::new("other-1", "other-refresh-1"))
+        .unwrap();
     assert_eq!(waiter.await.unwrap().unwrap().secret(), "other-1");
     world.release();
     settle().await;
@@ -84,7 +86,9 @@ async fn a_refusal_that_comes_after_a_sign_in_does_not_end_the_new_session() {
         async move { session.force_refresh().await }
     });
     world.called(1).await;
-    session.sign_in(TokenSet::new("other-1", "other-refresh-1"));
+    session
+        .sign_in(TokenSet::new("other-1", "other-refresh-1"))
+        .unwrap();
     world.release();
     waiter.await.unwrap().unwrap();
     settle().await;
@@ -148,7 +152,9 @@ async fn a_refused_refresh_token_ends_the_session_once_for_everybody() {
     );
 
     world.accept(Some("access-9"));
-    session.sign_in(TokenSet::new("access-9", "refresh-9"));
+    session
+        .sign_in(TokenSet::new("access-9", "refresh-9"))
+        .unwrap();
     assert_eq!(send(&api).await.unwrap().status(), StatusCode::OK);
 }
 
@@ -167,9 +173,41 @@ async fn before_a_sign_in_requests_go_without_a_token() {
     assert!(
         matches!(error, TokenError::SessionEnded(error) if error.reason() == EndReason::NeverSignedIn)
     );
-    session.sign_in(TokenSet::new("access-1", "refresh-1"));
+    session
+        .sign_in(TokenSet::new("access-1", "refresh-1"))
+        .unwrap();
     let response = send(&world.layered(&session)).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn nobody_signs_in_with_what_is_no_token() {
+    let world = World::new();
+    let session = world.session();
+    for (access, refresh) in [
+        ("a\n", "r"),
+        ("a b", "r"),
+        ("", "r"),
+        ("a", "r\n"),
+        ("a", ""),
+    ] {
+        let error = session.sign_in(TokenSet::new(access, refresh)).unwrap_err();
+        assert_eq!(error.kind(), InvalidTokensKind::Characters);
+        assert_eq!(session.access_token().await.unwrap().secret(), "access-1");
+    }
+    assert_eq!(session.force_refresh().await.unwrap().secret(), "access-2");
+}
+
+#[tokio::test]
+async fn what_a_refresher_brings_must_be_tokens() {
+    let world = World::new();
+    let session = world.session();
+    for (access, refresh) in [("a\n", "r"), ("a", "r\n")] {
+        world.answer_next(Answer::Tokens(TokenSet::new(access, refresh)));
+        let error = session.force_refresh().await.unwrap_err();
+        assert!(matches!(error, TokenError::RefreshUnavailable(_)));
+        assert_eq!(session.access_token().await.unwrap().secret(), "access-1");
+    }
 }
 
 #[tokio::test]
@@ -183,7 +221,7 @@ async fn a_callback_may_use_the_session() {
         .on_event(move |event| {
             if let Event::Refreshed { .. } = event {
                 let tokens = TokenSet::new("from-callback", "refresh");
-                inside.get().unwrap().sign_in(tokens);
+                inside.get().unwrap().sign_in(tokens).unwrap();
             }
         })
         .build()
@@ -194,6 +232,22 @@ async fn a_callback_may_use_the_session() {
         session.access_token().await.unwrap().secret(),
         "from-callback"
     );
+}
+
+#[tokio::test]
+async fn a_callback_that_panics_keeps_nobody_signed_in() {
+    let world = World::new();
+    let store = MemoryStore::new();
+    let session = world
+        .builder()
+        .store(store.clone())
+        .on_event(|_| panic!("as the test wants"))
+        .build()
+        .unwrap();
+    session.access_token().await.unwrap();
+    assert!(session.flush().await);
+    assert!(session.sign_out().await.is_cleared());
+    assert!(store.load().await.unwrap().is_none());
 }
 
 #[tokio::test]

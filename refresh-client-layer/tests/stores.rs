@@ -276,6 +276,24 @@ async fn a_superseded_token_without_a_newer_one_is_given_up_in_the_end() {
     assert_eq!(world.calls(), 4);
 }
 
+#[tokio::test(start_paused = true)]
+async fn faults_of_the_network_are_not_taken_for_a_superseded_token() {
+    let world = World::new();
+    let session = world.session();
+    for kind in [
+        [RefreshErrorKind::Transient; 3],
+        [RefreshErrorKind::Superseded; 3],
+    ]
+    .as_flattened()
+    {
+        world.fail_next(*kind);
+        let error = session.force_refresh().await.unwrap_err();
+        assert!(matches!(error, TokenError::RefreshUnavailable(_)));
+        tokio::time::advance(Duration::from_secs(60)).await;
+    }
+    assert_eq!(session.force_refresh().await.unwrap().secret(), "access-8");
+}
+
 #[tokio::test]
 async fn a_refused_session_is_cleared_from_the_store() {
     let world = World::new();
@@ -315,6 +333,63 @@ async fn a_failing_store_is_reported_once_and_tried_again() {
     assert_eq!(shelf.access_token().await.as_deref(), Some("access-3"));
 }
 
+/// It breaks the word of the trait, as `UPDATE .. WHERE generation < $1` does.
+struct Sieve;
+
+impl TokenStore for Sieve {
+    async fn load(&self) -> Result<Option<StoredTokens>, StoreError> {
+        Ok(None)
+    }
+
+    async fn save(&self, _: &TokenSet) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn begin(&self, _: u64, _: IdempotencyKey) -> Result<Option<StoredTokens>, StoreError> {
+        Ok(None)
+    }
+
+    async fn clear(&self, _: u64) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_takes_nothing_and_has_nothing_is_one_that_fails() {
+    let world = World::new();
+    let session = world.builder().store(Sieve).build().unwrap();
+    let mut events = session.events();
+    session.sign_in(TokenSet::new("new", "new")).unwrap();
+    assert!(!session.flush().await);
+    assert_eq!(drain(&mut events), [Event::StoreFailed]);
+    assert_eq!(session.access_token().await.unwrap().secret(), "new");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_that_are_adopted_while_a_refresh_hangs_end_the_wait_for_it() {
+    let world = World::new();
+    let shelf = Shelf::default();
+    let session = world.builder().store(shelf.clone()).build().unwrap();
+    session.access_token().await.unwrap();
+    session.flush().await;
+    shelf.is_broken.store(true, Ordering::SeqCst);
+    session.force_refresh().await.unwrap();
+    world.hold();
+    let waiter = tokio::spawn({
+        let session = session.clone();
+        async move { session.force_refresh().await }
+    });
+    world.called(2).await;
+
+    shelf.is_broken.store(false, Ordering::SeqCst);
+    let newer = TokenSet::new("elsewhere", "elsewhere").with_generation(9);
+    assert!(shelf.memory.save(&newer).await.unwrap());
+    // The store is told again before the refresh is given up.
+    let begin = tokio::time::Instant::now();
+    assert_eq!(waiter.await.unwrap().unwrap().secret(), "elsewhere");
+    assert!(begin.elapsed() < Duration::from_secs(10));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_store_that_cannot_be_read_is_no_end_of_a_session() {
     let world = World::new();
@@ -333,7 +408,7 @@ async fn a_sign_in_replaces_whatever_the_store_holds() {
     let world = World::new();
     let store = stored(TokenSet::new("old", "old").with_generation(40)).await;
     let session = world.builder().store(store.clone()).build().unwrap();
-    session.sign_in(TokenSet::new("new", "new"));
+    session.sign_in(TokenSet::new("new", "new")).unwrap();
     assert!(session.flush().await);
     let kept = store.load().await.unwrap().unwrap();
     assert_eq!(kept.tokens().access_token().secret(), "new");

@@ -128,7 +128,7 @@ impl TokenManagerBuilder {
     pub fn build(self) -> Result<TokenManager, BuildError> {
         let origins = allowed(self.origins, self.refresher_origin)?;
         if let Some(tokens) = &self.tokens
-            && !(tokens.access_token().is_valid() && tokens.refresh_token().is_valid())
+            && tokens.check().is_err()
         {
             return Err(BuildErrorKind::Tokens.into());
         }

@@ -113,6 +113,8 @@ pub enum UnavailableKind {
     Store,
     /// The loader of [`TokenManagers`](crate::TokenManagers) failed; the source says how.
     NotLoaded,
+    /// The tokens to sign in with are none; the source says why.
+    InvalidTokens,
     /// More sessions are in use at once than [`TokenManagers`](crate::TokenManagers) may hold.
     TooManySessions,
 }
@@ -192,6 +194,7 @@ impl fmt::Display for RefreshUnavailable {
             UnavailableKind::Panicked => "the refresh panicked",
             UnavailableKind::Store => "the token store could not be read",
             UnavailableKind::NotLoaded => "the session could not be loaded",
+            UnavailableKind::InvalidTokens => "the tokens to sign in with cannot be used",
             UnavailableKind::TooManySessions => "too many sessions are in use",
         })
     }

@@ -138,8 +138,7 @@ impl Landing {
             (Some(_), None) => tracing::warn!("refresh refused"),
             (None, _) => {}
         }
-        // First the events: who is woken by the change may count them. The waiters are woken by
-        // the drop, even if a callback panics.
+        // First the events: who is woken by the change may count them.
         for event in events.into_iter().flatten() {
             self.shared.announcer.announce(event);
         }

@@ -15,16 +15,17 @@ impl Shared {
     /// Tells the store what it does not know yet; false if it would not listen.
     pub(super) async fn persist(&self) -> bool {
         let mut writer = self.writing.lock().await;
-        while let Some(write) = self.next_write() {
+        for _ in 0..MOST_WRITES {
+            let Some(write) = self.next_write() else {
+                return true;
+            };
             match self.write(&write).await {
                 Ok(()) => writer.is_failing = false,
-                Err(_fault) => {
-                    self.note_store_fault(&mut writer);
-                    return false;
-                }
+                Err(_fault) => break,
             }
         }
-        true
+        self.note_store_fault(&mut writer);
+        false
     }
 
     /// Tries again and again, in a task of its own, as long as somebody has this session.
@@ -108,17 +109,21 @@ impl Shared {
             // Cleared this very moment; the next write will do.
             return Ok(());
         };
-        let mut state = self.state_mut();
-        if state.generation != generation {
-            return Ok(());
+        {
+            let mut state = self.state_mut();
+            if state.generation != generation {
+                return Ok(());
+            }
+            if outranks {
+                state.outrank(stored.tokens().generation());
+            } else if stored.is_newer_than(generation) {
+                state.adopt(stored.tokens().clone(), Now::read());
+            } else {
+                state.unsaved = Unsaved::Nothing;
+            }
         }
-        if outranks {
-            state.outrank(stored.tokens().generation());
-        } else if stored.is_newer_than(generation) {
-            state.adopt(stored.tokens().clone(), Now::read());
-        } else {
-            state.unsaved = Unsaved::Nothing;
-        }
+        // Who waits for a refresh that is of no consequence any more need not.
+        self.changed.notify_waiters();
         Ok(())
     }
 
@@ -129,6 +134,9 @@ impl Shared {
         }
     }
 }
+
+/// A store that takes no tokens and has none is asked again later, like one that fails.
+const MOST_WRITES: u32 = 8;
 
 enum Write {
     Save { tokens: TokenSet, outranks: bool },
@@ -150,9 +158,16 @@ async fn persist_repeatedly(retry: Retry) {
     for failures in 1.. {
         let delay = backoff::delay(failures, None, clock::jitter());
         sleep_until(Instant::now() + delay).await;
-        match retry.0.upgrade() {
-            Some(shared) if !shared.persist().await => {}
-            _ => return,
+        let Some(shared) = retry.0.upgrade() else {
+            return;
+        };
+        if shared.persist().await {
+            drop(retry);
+            // Whoever failed before that drop has left it to this one.
+            if shared.state().unsaved != Unsaved::Nothing {
+                shared.persist_later();
+            }
+            return;
         }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct State {
     flight: Option<FlightId>,
     flights: FlightId,
     failure: Option<Failure>,
+    /// How often the server has said that the store should have a newer token.
+    superseded: u32,
     budget: Budget,
     /// The key of a refresh of this generation that has had no definite answer.
     pub(super) key: Option<IdempotencyKey>,
@@ -79,6 +81,7 @@ impl State {
             flight: None,
             flights: 0,
             failure: None,
+            superseded: 0,
             budget: Budget::default(),
             key: None,
             has_unsaved_key: false,
@@ -168,7 +171,7 @@ impl State {
     }
 
     /// The present token instead of a newer one, if that will do.
-    fn settle(&self, want: &Want, error: RefreshUnavailable, now: Now) -> Verdict {
+    pub(super) fn settle(&self, want: &Want, error: RefreshUnavailable, now: Now) -> Verdict {
         match &self.session {
             // Where new tokens die at once, the server knows best whether one is good.
             Session::Live(live)
@@ -269,7 +272,7 @@ impl State {
         wish: Option<Duration>,
         now: Now,
     ) {
-        let in_a_row = self.failures() + 1;
+        let in_a_row = self.failure.as_ref().map_or(0, |it| it.in_a_row) + 1;
         let delay = backoff::delay(in_a_row, wish, clock::jitter());
         self.flight = None;
         self.failure = Some(Failure {
@@ -280,9 +283,9 @@ impl State {
         });
     }
 
-    /// How many refreshes have failed in a row.
-    pub(super) fn failures(&self) -> u32 {
-        self.failure.as_ref().map_or(0, |failure| failure.in_a_row)
+    pub(super) fn count_superseded(&mut self) -> u32 {
+        self.superseded += 1;
+        self.superseded
     }
 
     fn become_live(&mut self, tokens: TokenSet, obtained: Now, flight: Option<FlightId>) {
@@ -305,6 +308,7 @@ impl State {
         self.generation = generation;
         self.flight = None;
         self.failure = None;
+        self.superseded = 0;
         self.key = None;
         self.has_unsaved_key = false;
         self.unsaved = Unsaved::Nothing;

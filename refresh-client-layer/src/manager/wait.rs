@@ -11,6 +11,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::error::{RefreshUnavailable, UnavailableKind};
 use super::shared::Shared;
 use super::want::{Verdict, Want};
+use crate::clock::Now;
 use crate::metrics::Waiter;
 
 /// A verdict, now or later.
@@ -72,7 +73,8 @@ impl Future for Wait {
         match this.deadline.as_pin_mut().map(|sleep| sleep.poll(cx)) {
             Some(Poll::Ready(())) => {
                 let error = RefreshUnavailable::new(UnavailableKind::TimedOut);
-                Poll::Ready(Err(error.into()))
+                let state = this.shared.state();
+                Poll::Ready(state.settle(this.want, error, Now::read()))
             }
             Some(Poll::Pending) | None => Poll::Pending,
         }

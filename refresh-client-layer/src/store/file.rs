@@ -36,7 +36,7 @@ use crate::tokens::{IdempotencyKey, TokenSet};
 ///     .store(FileStore::new(path))
 ///     .build()?;
 /// # let tokens = TokenSet::new("access", "refresh");
-/// session.sign_in(tokens); // after a log-in; the next start finds them in the file
+/// session.sign_in(tokens)?; // after a log-in; the next start finds them in the file
 /// assert!(session.flush().await);
 /// # Ok(())
 /// # }
@@ -147,8 +147,9 @@ impl TokenStore for FileStore {
 
     async fn clear(&self, up_to: u64) -> Result<(), StoreError> {
         self.locked(move |disk| match disk.read()? {
-            Some(kept) if !kept.is_newer_than(up_to) => disk.remove(),
-            _ => Ok(()),
+            Some(kept) if kept.is_newer_than(up_to) => Ok(()),
+            // A write that was broken off may have left tokens behind.
+            _ => disk.remove(),
         })
         .await
     }

@@ -40,7 +40,7 @@ use crate::tokens::{IdempotencyKey, TokenSet};
 ///     .origin("https://api.example")
 ///     .store(KeyringStore::new("example.app", "alice"))
 ///     .build()?;
-/// # session.sign_in(TokenSet::new("access", "refresh"));
+/// # session.sign_in(TokenSet::new("access", "refresh"))?;
 /// # assert!(session.flush().await);
 /// # Ok(())
 /// # }
@@ -204,7 +204,10 @@ impl TokenStore for KeyringStore {
         let turn = self.inner.refreshing.clone().lock_owned().await;
         loop {
             let held = self.blocking(|inner| match &inner.locks {
-                Some(locks) => Ok(locks.refresh.try_lock()?.map(Some)),
+                Some(locks) => match locks.refresh.try_lock()? {
+                    None if Handle::try_current().is_err() => Err(locks.refresh.is_locked().into()),
+                    held => Ok(held.map(Some)),
+                },
                 None => Ok(Some(None)),
             });
             if let Some(held) = held.await? {

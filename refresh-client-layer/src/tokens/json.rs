@@ -92,16 +92,15 @@ impl TokenJson {
             .map(RefreshToken::new)
             .or_else(|| kept.cloned())
             .ok_or(InvalidTokensKind::NoRefreshToken)?;
-        if !access.is_valid() || !refresh.is_valid() {
-            return Err(InvalidTokensKind::Characters.into());
-        }
         let expiry = self.expires_in.or(self.expires_in_camel);
-        Ok(TokenSet {
+        let tokens = TokenSet {
             access,
             refresh,
             expiry: expiry.as_ref().and_then(seconds).map(Expiry::In),
             generation: super::FIRST_GENERATION,
-        })
+        };
+        tokens.check()?;
+        Ok(tokens)
     }
 }
 

@@ -124,7 +124,7 @@ impl Stage {
             Actor::SignIn => {
                 let name = self.server.book().log_in();
                 *self.last_word() = LastWord::In(name.session);
-                manager.sign_in(name.tokens());
+                manager.sign_in(name.tokens()).unwrap();
             }
             Actor::Clock => advance(TICK).await,
         }

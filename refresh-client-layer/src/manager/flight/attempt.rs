@@ -42,14 +42,14 @@ pub(super) async fn run(shared: &Arc<Shared>, flight: FlightId) -> End {
     let request = RefreshRequest::new(shared.id(), parent.clone(), key);
     let answer = shared.refresher.refresh(request);
     match timeout(shared.settings.attempt_timeout, answer).await {
-        Ok(Ok(tokens)) if !tokens.access_token().is_valid() => {
-            let error = RefreshError::new(
-                RefreshErrorKind::Transient,
-                "the refresher brought a token that no header can carry",
-            );
-            End::Failed(RefreshUnavailable::failed(error), None)
-        }
-        Ok(Ok(tokens)) => save(shared, flight, &parent, tokens, asked).await,
+        Ok(Ok(tokens)) => match tokens.check() {
+            Ok(()) => save(shared, flight, &parent, tokens, asked).await,
+            Err(why) => {
+                let what = "what the refresher brought are no tokens";
+                let error = RefreshError::new(RefreshErrorKind::Transient, what).with_source(why);
+                End::Failed(RefreshUnavailable::failed(error), None)
+            }
+        },
         Ok(Err(error)) => refused(shared, &parent, error).await,
         Err(_elapsed) => End::failed(UnavailableKind::TimedOut),
     }
@@ -171,8 +171,9 @@ async fn refused(shared: &Shared, parent: &TokenSet, error: RefreshError) -> End
             return End::failed(UnavailableKind::Store);
         }
     }
-    let has_patience = shared.state().failures() < SUPERSEDED_PATIENCE;
-    if kind == RefreshErrorKind::Superseded && has_patience {
+    if kind == RefreshErrorKind::Superseded
+        && shared.state_mut().count_superseded() <= SUPERSEDED_PATIENCE
+    {
         let wish = error.retry_after();
         return End::Failed(RefreshUnavailable::failed(error), wish);
     }

@@ -77,16 +77,15 @@ impl Locked<'_> {
     }
 
     pub(super) fn remove(&self) -> Result<(), FileStoreError> {
-        fs::remove_file(&self.disk.path)
-            .and_then(|()| self.sync_folder())
+        for path in [&self.disk.new, &self.disk.path] {
+            remove(path).map_err(|why| FileStoreError::io(path, "remove", why))?;
+        }
+        self.sync_folder()
             .map_err(|why| FileStoreError::io(&self.disk.path, "remove", why))
     }
 
     fn write_beside(&self, tokens: &StoredTokens) -> io::Result<()> {
-        match fs::remove_file(&self.disk.new) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        remove(&self.disk.new)?;
         let mut options = OpenOptions::new();
         let mut file =
             ordinary::private(options.write(true).create_new(true)).open(&self.disk.new)?;
@@ -109,6 +108,14 @@ impl Deref for Locked<'_> {
 
     fn deref(&self) -> &Disk {
         self.disk
+    }
+}
+
+/// Also if it is not there.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        done => done,
     }
 }
 

@@ -42,7 +42,7 @@ impl FileStoreError {
         self.kind
     }
 
-    /// The file it is about: that of the store, or one of the two beside it.
+    /// The file it is about: that of the store, or one of those beside it.
     pub fn path(&self) -> &Path {
         &self.path
     }
