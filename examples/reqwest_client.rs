@@ -32,7 +32,8 @@ async fn main() -> ExitCode {
 async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let refresh = ReqwestService::new(reqwest::Client::builder())?;
     let session = options.signed_in.session(refresh, &options.api).await?;
-    let api = AuthClient::new(reqwest::Client::new(), session);
+    // No token follows a redirect to somebody else.
+    let api = AuthClient::from_builder(reqwest::Client::builder(), session)?;
 
     for _ in 0..options.n {
         let response = api.get(&options.api).send().await?;

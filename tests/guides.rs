@@ -35,6 +35,24 @@ fn the_page_for_operators_names_every_metric_and_no_other() {
     );
 }
 
+/// A client that follows redirects by its own rules carries the token to the second foreign hop.
+#[test]
+fn whoever_learns_here_builds_clients_that_keep_the_token_at_home() {
+    let folders = ["examples", "auth-layer/src", "refresh-client-layer/src"];
+    let files = folders.map(|folder| files(&root().join(folder), &["rs", "md"]));
+    let mut seen = 0;
+    for file in files.concat().into_iter().chain([root().join("README.md")]) {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(!text.contains("reqwest::Client::new()"), "{file:?}");
+        let gives_a_client = ["AuthClient::new(", "RefreshMiddleware::new("];
+        if gives_a_client.iter().any(|it| text.contains(it)) {
+            seen += 1;
+            assert!(text.contains("same_origin_redirects"), "{file:?}");
+        }
+    }
+    assert!(seen > 2, "there are such files");
+}
+
 /// The name of a metric that `text` begins with.
 fn metric(text: &str) -> Option<&str> {
     let name = text.split('`').next()?;
@@ -65,7 +83,7 @@ fn tables(page: &str) -> Kinds {
 /// The public enums that say why something failed, and their variants.
 fn kinds(folder: &Path) -> Kinds {
     let mut kinds = Kinds::new();
-    for file in files(folder) {
+    for file in files(folder, &["rs"]) {
         let code = fs::read_to_string(file).unwrap();
         let mut lines = code.lines();
         while let Some(line) = lines.next() {
@@ -90,13 +108,16 @@ fn variant(line: &str) -> Option<String> {
         .then(|| name.to_owned())
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            files.extend(self::files(&path));
-        } else if path.extension().is_some_and(|it| it == "rs") {
+            files.extend(self::files(&path, extensions));
+        } else if path
+            .extension()
+            .is_some_and(|it| extensions.iter().any(|ext| it == *ext))
+        {
             files.push(path);
         }
     }

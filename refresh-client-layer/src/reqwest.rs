@@ -1,7 +1,7 @@
 //! The layer over [`reqwest`].
 //!
 //! ```
-//! use refresh_client_layer::reqwest::{ReqwestService, same_origin_redirects};
+//! use refresh_client_layer::reqwest::ReqwestService;
 //! use refresh_client_layer::{AuthClient, HttpRefresher, TokenManager, TokenSet};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -11,8 +11,8 @@
 //!     .origin("https://api.example")
 //!     .build()?;
 //!
-//! let http = reqwest::Client::builder().redirect(same_origin_redirects()).build()?;
-//! let api = AuthClient::new(http, session);
+//! // No token follows a redirect to another origin.
+//! let api = AuthClient::from_builder(reqwest::Client::builder(), session)?;
 //! let request = api.get("https://api.example/me");
 //! # drop(request);
 //! # Ok(())

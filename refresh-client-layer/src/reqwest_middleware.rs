@@ -16,6 +16,9 @@
 //! # }
 //! ```
 //!
+//! The client below follows redirects, and by itself sends the token to the second hop within a foreign
+//! origin: hence [`same_origin_redirects`](crate::reqwest::same_origin_redirects).
+//!
 //! It does what [`AuthClient`](crate::AuthClient) does. [`SkipAuth`](crate::SkipAuth),
 //! [`NoReplay`](crate::replay::NoReplay) and [`ReplayCap`](crate::replay::ReplayCap) are given to one
 //! request `with_extension`. Middlewares that were added before this one see one request and its last

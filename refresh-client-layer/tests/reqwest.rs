@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use http_body_util::Full;
-use refresh_client_layer::reqwest::{RequestErrorKind, ReqwestService, same_origin_redirects};
+use refresh_client_layer::reqwest::{RequestErrorKind, ReqwestService};
 use refresh_client_layer::{
     AuthClient, HttpRefresher, NotRetried, Outcome, RefreshErrorKind, TokenManager, TokenSet,
 };
@@ -29,8 +29,7 @@ fn session_for(world: &World, sites: &[&Site]) -> TokenManager {
 }
 
 fn client(session: TokenManager) -> AuthClient {
-    let client = reqwest::Client::builder().redirect(same_origin_redirects());
-    AuthClient::new(client.build().unwrap(), session)
+    AuthClient::from_builder(reqwest::Client::builder(), session).unwrap()
 }
 
 /// Law H6: the URL of the response is kept.

@@ -2,13 +2,14 @@ use std::fmt;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use ::reqwest::{Client, IntoUrl, Method, Request, Response};
+use ::reqwest::{Client, ClientBuilder, IntoUrl, Method, Request, Response};
 use http::Extensions;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::error::RequestError;
 use super::message::Outgoing;
+use super::redirect::same_origin_redirects;
 use super::request::RequestBuilder;
 use crate::layer::RefreshLayer;
 use crate::manager::TokenManager;
@@ -16,21 +17,47 @@ use crate::service::RefreshService;
 
 /// A [`reqwest::Client`](Client) whose requests carry the access token.
 ///
+/// ```
+/// # use refresh_client_layer::{AuthClient, TokenManager};
+/// # fn build(session: TokenManager) -> Result<(), reqwest::Error> {
+/// let api = AuthClient::from_builder(reqwest::Client::builder(), session)?;
+/// # drop(api);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// It does not dereference to the client inside, which knows nothing of tokens. Redirects are
-/// followed by that client: build it with
-/// [`same_origin_redirects`](super::same_origin_redirects), so that the token stays where it belongs.
+/// followed by that client, below the layer: see [`new`](Self::new).
 #[derive(Clone)]
 pub struct AuthClient {
     service: RefreshService<Plain>,
 }
 
 impl AuthClient {
+    /// Builds the client with [`same_origin_redirects`] in place of any policy it had, and takes its
+    /// tokens from `manager`.
+    ///
+    /// # Errors
+    ///
+    /// As [`ClientBuilder::build`].
+    pub fn from_builder(
+        builder: ClientBuilder,
+        manager: TokenManager,
+    ) -> Result<Self, ::reqwest::Error> {
+        let client = builder.redirect(same_origin_redirects()).build()?;
+        Ok(Self::new(client, manager))
+    }
+
     /// Sends with `client` and takes its tokens from `manager`.
+    ///
+    /// Build that client with [`same_origin_redirects`]: `reqwest` by itself sends the token to the
+    /// second hop within a foreign origin.
     pub fn new(client: Client, manager: TokenManager) -> Self {
         Self::with_layer(client, &RefreshLayer::new(manager))
     }
 
-    /// Sends with `client` through a layer with settings of its own.
+    /// Sends with `client` through a layer with settings of its own. For the client see
+    /// [`new`](Self::new).
     pub fn with_layer(client: Client, layer: &RefreshLayer) -> Self {
         Self {
             service: layer.layer(Plain(client)),
