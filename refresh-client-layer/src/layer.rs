@@ -42,7 +42,42 @@ use crate::service::RefreshService;
 /// # }
 /// ```
 ///
-/// Layers that follow redirects go *outside* this one, so that each hop is judged by its own origin.
+/// # Redirects
+///
+/// What follows redirects goes *outside* this layer, so that each hop is judged by its own origin;
+/// inside, another site's 401 would cost a refresh. With tower-http, 0.7.1 or later:
+///
+/// ```
+/// use tower_http::follow_redirect::FollowRedirectLayer;
+/// use tower_http::follow_redirect::policy::{Limited, PolicyExt, SameOrigin};
+/// # use bytes::Bytes;
+/// # use http::{Request, Response};
+/// # use http_body_util::Full;
+/// # use refresh_client_layer::{RefreshLayer, TokenManager};
+/// # use tower::{BoxError, ServiceBuilder, ServiceExt};
+///
+/// # fn build(session: TokenManager) {
+/// # let http = tower::service_fn(|_: Request<Full<Bytes>>| async {
+/// #     Ok::<_, BoxError>(Response::new(Full::<Bytes>::default()))
+/// # });
+/// let within = Limited::default().and::<_, Full<Bytes>, BoxError>(SameOrigin::new());
+/// let api = ServiceBuilder::new()
+///     .layer(FollowRedirectLayer::with_policy(within))
+///     .layer(RefreshLayer::new(session))
+///     .service(http);
+/// # drop(api.oneshot(Request::default()));
+/// # }
+/// ```
+///
+/// A redirect to another origin is then the response. The policy `Standard` follows it:
+///
+/// * A hop to a foreign origin carries no token, and its 401 is the caller's.
+/// * A hop back carries the token again: the foreign site has chosen what is asked with it.
+/// * Past a change of origin the request has lost its own `Authorization` and its extensions. So one that
+///   was marked [`SkipAuth`](crate::SkipAuth) comes back with the token, and one with a
+///   [`SessionKey`](crate::SessionKey) comes back as nobody's; with
+///   [`require_session`](Self::require_session) it is not even sent to the foreign origin.
+///   `FilterCredentials::allow_extension` keeps what you name.
 #[derive(Clone)]
 pub struct RefreshLayer {
     sessions: Sessions,

@@ -56,6 +56,7 @@
 //! | wrap `reqwest` | [`AuthClient`] |
 //! | be a middleware of `reqwest-middleware` | [`reqwest_middleware`] |
 //! | wrap a `tonic` channel | [`grpc`] |
+//! | follow redirects | [`RefreshLayer`](RefreshLayer#redirects), [`same_origin_redirects`](reqwest::same_origin_redirects) |
 //! | get a token without the layer, sign in and out, hear of events | [`TokenManager`] |
 //! | act for many users, each with a session of their own | [`TokenManagers`] |
 //! | refresh over HTTP, or in my own way | [`HttpRefresher`], [`Refresher`] |
