@@ -28,7 +28,12 @@
 //! being streamed, and a quarter of a second later at the latest, so that a subscription that is quiet
 //! at first is not held up. A refusal in the trailers that comes later is the caller's.
 //!
-//! Requests are recorded as any [streamed body](crate::replay) is, up to 64 KiB.
+//! Requests are recorded as any [streamed body](crate::replay) is, up to 64 KiB. A conversation is so too:
+//! one that is refused at its beginning is begun again with what was said, one that is refused later, in
+//! the trailers, is the caller's to begin again.
+//!
+//! The [`Outcome`](crate::Outcome) is in the extensions of the response. `tonic` makes a [`tonic::Status`]
+//! of a refusal and drops them: a layer around this one sees why there was no second attempt.
 //!
 //! # Errors
 //!

@@ -17,17 +17,20 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
+use refresh_client_layer::replay::ReplayCap;
 use refresh_client_layer::{
-    Outcome, RefreshErrorKind, RefreshLayer, RefreshService, RefreshUnavailable, SessionEnded,
-    TokenSet,
+    NotRetried, Outcome, RefreshErrorKind, RefreshLayer, RefreshService, RefreshUnavailable,
+    SessionEnded, TokenSet,
 };
 use support::{BoxError, World};
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::{TcpListenerStream, UnboundedReceiverStream};
 use tonic::body::Body;
 use tonic::service::Routes;
 use tonic::transport::{Channel, Server};
-use tonic::{Code, Status};
+use tonic::{Code, Status, Streaming};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tower::{Layer as _, ServiceExt as _};
@@ -40,6 +43,9 @@ enum Refusal {
     /// A quarter of a second is not over, but the headers have long been there.
     LateTrailers,
     AfterAMessage,
+    /// In the headers, after something that the client has sent.
+    AfterAFrame,
+    AfterTheUpload,
     Proxy,
 }
 
@@ -71,12 +77,17 @@ impl Site {
                     let token = request.headers().get("authorization").unwrap();
                     if token != "Bearer access-2" {
                         refused.fetch_add(1, Ordering::SeqCst);
+                        refusal.read(request.into_body()).await;
                         return Ok::<_, Infallible>(refusal.response());
                     }
                     if request.uri().path() == "/upload" {
                         let upload = request.into_body().collect().await.unwrap();
                         uploads.lock().unwrap().push(upload.to_bytes());
                         return Ok(Status::ok("").into_http());
+                    }
+                    if request.uri().path() == TALK {
+                        let mut talk = tonic::server::Grpc::new(Words::default());
+                        return Ok(talk.streaming(tower::service_fn(echo), request).await);
                     }
                     Ok(inner.oneshot(request).await.unwrap())
                 }
@@ -98,14 +109,35 @@ impl Site {
     }
 }
 
+/// Says what it hears, until it hears no more.
+async fn echo(
+    words: tonic::Request<Streaming<String>>,
+) -> Result<tonic::Response<Streaming<String>>, Status> {
+    Ok(tonic::Response::new(words.into_inner()))
+}
+
+const TALK: &str = "/test.Parrot/Talk";
+
+type Words = tonic_prost::ProstCodec<String, String>;
+
 impl Refusal {
+    async fn read(self, mut body: Body) {
+        match self {
+            Self::AfterAFrame => drop(body.frame().await),
+            Self::AfterTheUpload => drop(body.collect().await),
+            _ => {}
+        }
+    }
+
     fn response(self) -> Response<Body> {
         let refused = || {
             let status = http::HeaderValue::from_static("16");
             HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status"), status)])
         };
         let frames = match self {
-            Self::Headers => return Status::unauthenticated("expired").into_http(),
+            Self::Headers | Self::AfterAFrame | Self::AfterTheUpload => {
+                return Status::unauthenticated("expired").into_http();
+            }
             Self::Proxy => {
                 let mut response = Response::new(Body::empty());
                 *response.status_mut() = StatusCode::UNAUTHORIZED;
@@ -141,10 +173,34 @@ fn shop() -> HealthCheckRequest {
     }
 }
 
+/// Calls a method that is no generated client's.
+async fn talk<S>(
+    channel: S,
+    words: impl Stream<Item = String> + Send + 'static,
+    cap: usize,
+) -> Result<Streaming<String>, Status>
+where
+    S: tonic::client::GrpcService<Body>,
+    S::ResponseBody: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let mut client = tonic::client::Grpc::new(channel);
+    client
+        .ready()
+        .await
+        .map_err(|error| Status::from_error(error.into()))?;
+    let mut request = tonic::Request::new(words);
+    request.extensions_mut().insert(ReplayCap(cap));
+    let path = http::uri::PathAndQuery::from_static(TALK);
+    let answer = client.streaming(request, path, Words::default()).await?;
+    Ok(answer.into_inner())
+}
+
 async fn soon<T>(work: impl Future<Output = T>) -> T {
     let soon = tokio::time::timeout(Duration::from_secs(10), work).await;
     soon.expect("it does not hang")
 }
+
+const CAP: usize = 1 << 16;
 
 const REFUSALS: [Refusal; 4] = [
     Refusal::Headers,
@@ -216,6 +272,68 @@ async fn a_refused_client_stream_is_sent_again_from_its_beginning() {
         let response = soon(sent).await.unwrap().unwrap();
         assert_eq!(response.headers()["grpc-status"], "0");
         assert_eq!(*site.uploads.lock().unwrap(), ["one two three"]);
+    }
+}
+
+/// Law H4: before anything was said, and after the first word.
+#[tokio::test]
+async fn a_refused_conversation_is_begun_again_and_goes_on_both_ways() {
+    for refusal in [Refusal::Headers, Refusal::Proxy, Refusal::AfterAFrame] {
+        let (site, world) = (Site::start(refusal).await, World::new());
+        let (speaker, words) = mpsc::unbounded_channel();
+        let say = |word: &str| speaker.send(word.to_owned()).unwrap();
+        let speaks_first = matches!(refusal, Refusal::AfterAFrame);
+        if speaks_first {
+            say("one");
+        }
+        let channel = site.channel(&world).await;
+        let mut answers = soon(talk(channel, UnboundedReceiverStream::new(words), CAP))
+            .await
+            .unwrap();
+        assert_eq!((site.refused(), world.calls()), (1, 1));
+        if !speaks_first {
+            say("one");
+        }
+        for (answer, word) in [("one", "two"), ("two", "three")] {
+            let heard = soon(answers.message()).await.unwrap();
+            assert_eq!(heard.as_deref(), Some(answer), "{refusal:?}");
+            say(word);
+        }
+        drop(speaker);
+        assert_eq!(soon(answers.message()).await.unwrap().unwrap(), "three");
+        assert_eq!(soon(answers.message()).await.unwrap(), None);
+        assert_eq!(site.refused(), 1);
+    }
+}
+
+/// Laws H2 and H4: the status is the caller's, and a layer outside hears why.
+#[tokio::test]
+async fn an_upload_past_the_cap_is_not_sent_again() {
+    // Five bytes before each message say how long it is, and two before each string.
+    const SENT: usize = 3 * (5 + 2 + 100);
+    for (cap, why) in [(SENT - 1, Some(NotRetried::BodyPastCap)), (SENT, None)] {
+        let (site, world) = (Site::start(Refusal::AfterTheUpload).await, World::new());
+        let (told, mut outcomes) = mpsc::unbounded_channel();
+        let channel = site.channel(&world).await;
+        let channel = channel.map_response(move |response: Response<_>| {
+            let outcome = response.extensions().get::<Outcome>();
+            told.send(*outcome.unwrap()).unwrap();
+            response
+        });
+        let words = tokio_stream::iter((0..3).map(|_| "x".repeat(100)));
+        let answers = soon(talk(channel, words, cap)).await;
+        let outcome = outcomes.try_recv().unwrap();
+        assert_eq!(outcome.not_retried(), why);
+        match why {
+            Some(_) => assert_eq!(answers.unwrap_err().code(), Code::Unauthenticated),
+            None => assert_eq!(
+                soon(futures_util::StreamExt::count(answers.unwrap())).await,
+                3
+            ),
+        }
+        assert_eq!(site.refused(), 1);
+        // In any case the next call has a new token.
+        soon(world.called(1)).await;
     }
 }
 
