@@ -67,12 +67,18 @@ impl Revocations {
 
     /// Kills every token of a session, by its `sid` claim.
     pub fn revoke_session(&self, sid: &str, now: Timestamp) {
-        self.0.revoke(&self.0.sessions, sid, now, |_| ());
+        self.0.revoke(&self.0.sessions, sid, now, now, |_| ());
+    }
+
+    /// The same of a session that ended at `at`, of which this may have been told before.
+    #[cfg(feature = "issue")]
+    pub(crate) fn revoke_session_of(&self, sid: &str, at: Timestamp, now: Timestamp) {
+        self.0.revoke(&self.0.sessions, sid, at, now, |_| ());
     }
 
     /// Kills one token, by its `jti` claim.
     pub fn revoke_token(&self, jti: &str, now: Timestamp) {
-        self.0.revoke(&self.0.tokens, jti, now, |_| ());
+        self.0.revoke(&self.0.tokens, jti, now, now, |_| ());
     }
 
     /// Kills the tokens of a subject whose `iat` lies before `issued_before`, or is missing.
@@ -81,7 +87,7 @@ impl Revocations {
     pub fn revoke_subject(&self, sub: &str, issued_before: Timestamp, now: Timestamp) {
         let later =
             |so_far: Option<Timestamp>| so_far.map_or(issued_before, |it| it.max(issued_before));
-        self.0.revoke(&self.0.subjects, sub, now, later);
+        self.0.revoke(&self.0.subjects, sub, now, now, later);
     }
 
     /// How long an entry is kept.
@@ -119,6 +125,7 @@ impl Shared {
         &self,
         set: &Shards<V>,
         name: &str,
+        at: Timestamp,
         now: Timestamp,
         value: impl FnOnce(Option<V>) -> V,
     ) {
@@ -127,7 +134,11 @@ impl Shared {
             self.all_before.fetch_max(DAWN, Ordering::AcqRel);
             return;
         }
-        let just_after = now.plus(Duration::from_millis(1)).as_millis();
+        if at.as_millis() < self.all_before.load(Ordering::Acquire) {
+            // Told before, when there was no room either.
+            return;
+        }
+        let just_after = now.max(at).plus(Duration::from_millis(1)).as_millis();
         if self.all_before.fetch_max(just_after, Ordering::AcqRel) == DAWN {
             tracing::warn!(
                 self.capacity,
@@ -232,5 +243,23 @@ mod tests {
         assert!(set.is_revoked(&session("c", 1_000)));
         assert!(set.is_revoked(&session("anybody", 999)));
         assert!(!set.is_revoked(&session("anybody", 1_001)));
+    }
+
+    #[cfg(feature = "issue")]
+    #[test]
+    fn what_found_no_room_and_is_told_again_refuses_no_younger_tokens() {
+        let set = set(1);
+        set.revoke_session("a", NOW);
+        for later in [0, 5, 10] {
+            let now = NOW.plus(Duration::from_secs(later));
+            set.revoke_session_of("b", NOW, now);
+        }
+        assert!(set.is_revoked(&session("b", 1_000)));
+        assert!(!set.is_revoked(&session("anybody", 1_001)));
+        set.revoke_session_of("c", Timestamp::from_secs(1_010), NOW);
+        assert!(
+            set.is_revoked(&session("c", 1_010)),
+            "of a clock that is ahead"
+        );
     }
 }

@@ -120,6 +120,29 @@ async fn a_scope_may_be_narrowed_for_one_access_token_and_never_widened() {
     assert_eq!(again.body["scope"], "read write");
 }
 
+/// What the session has is nothing that an old token tells.
+#[tokio::test]
+async fn an_old_token_is_a_theft_whatever_scope_it_asks_for() {
+    let server = Server::new(MemoryStore::new());
+    let scoped = NewSession::new("alice").scopes("read".parse().unwrap());
+    let old = sign_in(&server, scoped).await;
+    let wide = |token: &str| post("/token", FORM, form(token, "&scope=admin"));
+    let with = |mut request: http::Request<String>, byte| {
+        request
+            .headers_mut()
+            .insert("idempotency-key", header(&key(byte)));
+        request
+    };
+    let next = with(post("/token", FORM, form(&old, "")), 1);
+    server.send(next).await.refresh_token();
+    let repeat = server.send(with(wide(&old), 1)).await;
+    assert_eq!(repeat.error(), (400, "invalid_scope"), "that of its owner");
+    assert_eq!(server.events.reuses(), 0);
+    let theft = server.send(with(wide(&old), 2)).await;
+    assert_eq!(theft.error(), (400, "invalid_grant"));
+    assert_eq!(server.events.reuses(), 1);
+}
+
 #[tokio::test]
 async fn an_empty_scope_is_none_and_a_repeated_one_counts_once() {
     let server = Server::new(MemoryStore::new());

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use auth_layer::issue::{
     ClaimsError, ClaimsSource, IssuerConfigError, NewSession, NoRandomness, Random,
-    RefreshErrorKind, TokenIssuerBuilder as B,
+    RefreshErrorKind, SessionEvent, TokenIssuerBuilder as B,
 };
 use auth_layer::store::{CustomClaims, MemoryStore, Session};
 use auth_layer::verify::VerifyErrorKind;
 use auth_layer::{Algorithm, RefreshSecrets, SigningKey, SigningKeys, TokenIssuer, Verify as _};
+use futures_util::FutureExt as _;
 use issue_kit::*;
 use serde_json::json;
 
@@ -124,6 +125,44 @@ async fn claims_are_asked_for_anew_and_a_refusal_ends_the_session() {
     );
     let verdict = verified(&server.issuer.verifier(), &next).await;
     assert_eq!(verdict.unwrap_err(), VerifyErrorKind::Revoked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_of_claims_that_hangs_is_unavailable_and_costs_nobody_the_session() {
+    let hangs = Arc::new(AtomicU8::new(1));
+    let source = {
+        let hangs = hangs.clone();
+        move |session: &Session| {
+            let (hangs, claims) = (hangs.clone(), session.claims.clone());
+            async move {
+                if hangs.load(Ordering::SeqCst) == 1 {
+                    std::future::pending::<()>().await;
+                }
+                Ok::<_, ClaimsError>(claims)
+            }
+        }
+    };
+    let server = Server::of(builder(MemoryStore::new()).claims_source(source));
+    let pair = server.issuer.start(NewSession::new("alice")).await.unwrap();
+    let begin = tokio::time::Instant::now();
+    let hung = kind(&server, keyed(&pair, 1)).await;
+    assert_eq!(hung, RefreshErrorKind::Unavailable);
+    assert_eq!(begin.elapsed().as_secs(), 10);
+    hangs.store(0, Ordering::SeqCst);
+    server.issuer.refresh(keyed(&pair, 1)).await.unwrap();
+}
+
+/// Whoever hangs up while the store takes the session has not left one behind that nobody knows of.
+#[tokio::test]
+async fn a_session_that_was_begun_is_told_even_if_nobody_waits() {
+    let server = Server::new(MemoryStore::new());
+    let start = server.issuer.start(NewSession::new("alice"));
+    assert!(start.now_or_never().is_none());
+    let is_started = |it: &SessionEvent| matches!(it, SessionEvent::Started { .. });
+    while server.events.count(is_started) == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(server.issuer.list("alice").await.unwrap().len(), 1);
 }
 
 #[test]

@@ -146,6 +146,12 @@ impl Refusal {
         }
     }
 
+    /// Writes it to `tracing`: what is wrong with a request is known here alone, unless it is its token.
+    pub(super) fn trace(&self) {
+        let (status, error, description) = (self.status.as_u16(), self.error, self.description);
+        tracing::info!(target: "auth_layer::session", status, error, description, "request refused");
+    }
+
     /// What a challenge says of it (RFC 6750 s3).
     pub(super) fn explanation(&self) -> String {
         let description = self.description.unwrap_or_default();

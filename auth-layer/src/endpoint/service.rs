@@ -35,7 +35,10 @@ where
         ResponseFuture(Box::pin(async move {
             let (parts, body) = request.into_parts();
             let answer = shared.answer(&parts, body).await;
-            answer.unwrap_or_else(Into::into)
+            answer.unwrap_or_else(|refusal| {
+                refusal.trace();
+                refusal.into()
+            })
         }))
     }
 }

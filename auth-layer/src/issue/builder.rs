@@ -21,6 +21,7 @@ pub struct TokenIssuerBuilder {
     secrets: RefreshSecrets,
     store: Arc<dyn ErasedStore>,
     claims: Arc<dyn ErasedClaims>,
+    claims_timeout: Duration,
     issuer: String,
     audiences: Vec<String>,
     access_ttl: Duration,
@@ -47,6 +48,7 @@ impl TokenIssuerBuilder {
             secrets,
             store,
             claims: Arc::new(StoredClaims),
+            claims_timeout: Duration::from_secs(10),
             issuer: String::new(),
             audiences: Vec::new(),
             access_ttl: Duration::from_secs(15 * 60),
@@ -125,6 +127,13 @@ impl TokenIssuerBuilder {
         self
     }
 
+    /// How long the source of claims may take. After that the client is told to come back, as when it
+    /// is [unavailable](super::ClaimsError::unavailable). Default: 10 s.
+    pub fn claims_timeout(mut self, timeout: Duration) -> Self {
+        self.claims_timeout = timeout;
+        self
+    }
+
     /// Notes ended sessions here, for verifiers that have it already. It must remember them for
     /// `access_ttl` and their leeway. Default: one of its own.
     pub fn revocations(mut self, revocations: Revocations) -> Self {
@@ -199,6 +208,7 @@ impl TokenIssuerBuilder {
             secrets: self.secrets,
             store: self.store,
             claims: self.claims,
+            claims_timeout: self.claims_timeout,
             names,
             access_ttl: self.access_ttl,
             idle: self.idle,

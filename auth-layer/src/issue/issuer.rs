@@ -48,6 +48,7 @@ pub(super) struct Core {
     pub(super) secrets: RefreshSecrets,
     pub(super) store: Arc<dyn ErasedStore>,
     pub(super) claims: Arc<dyn ErasedClaims>,
+    pub(super) claims_timeout: Duration,
     pub(super) names: Names,
     pub(super) access_ttl: Duration,
     pub(super) idle: Duration,
@@ -81,7 +82,12 @@ impl TokenIssuer {
     /// # Errors
     /// When the store does not take it, or there is no randomness.
     pub async fn start(&self, session: NewSession) -> Result<TokenPair, IssueError> {
-        self.core().start(session).await
+        let core = self.core().clone();
+        carry_through(async move { core.start(session).await })
+            .await
+            .unwrap_or_else(|cancelled| {
+                Err(StoreError::new(StoreErrorKind::Unavailable, cancelled).into())
+            })
     }
 
     /// Takes a refresh token for a new pair.

@@ -1,8 +1,10 @@
+use tokio::time::timeout;
+
 use super::issuer::Core;
 use super::{RefreshError, RefreshErrorKind, RefreshRequest, SessionEvent, TokenPair};
 use crate::clock::Timestamp;
 use crate::metrics::Stopwatch;
-use crate::refresh_token::{Presented, SessionId};
+use crate::refresh_token::Presented;
 use crate::store::{CustomClaims, Outcome, RevokedBy, Rotated, Rotation, Selection, Session};
 
 impl Core {
@@ -33,7 +35,7 @@ impl Core {
         request: &RefreshRequest,
         now: Timestamp,
     ) -> Result<TokenPair, RefreshError> {
-        self.check_scopes(presented.session(), request, now).await?;
+        self.check_scopes(presented, request, now).await?;
         let child = presented.child(request.key.as_ref());
         let rotation = Rotation {
             keyed: request.key.is_some(),
@@ -57,31 +59,33 @@ impl Core {
             Rotated::Dead(dead) => return Err(dead.into()),
         };
         let session = self.judge(outcome, presented.generation(), session, now)?;
+        let scopes = request.scopes.as_ref().unwrap_or(&session.scopes).clone();
+        if !session.scopes.contains_all(&scopes) {
+            return Err(RefreshErrorKind::WiderScope.into());
+        }
         let token = match outcome {
             Outcome::Kept => request.token.clone(),
             _ => child.token,
         };
         let claims = self.claims_of(&session, now).await?;
-        let scopes = request
-            .scopes
-            .clone()
-            .unwrap_or_else(|| session.scopes.clone());
         Ok(self.pair(&session, token, scopes, &claims, now)?)
     }
 
     /// Before the rotation, so that asking for too much costs nobody the token. Scopes of a session
-    /// never change.
+    /// never change. Whoever has an old token learns nothing here: the rotation says what it is.
     async fn check_scopes(
         &self,
-        sid: SessionId,
+        presented: &Presented<'_>,
         request: &RefreshRequest,
         now: Timestamp,
     ) -> Result<(), RefreshError> {
         let Some(wanted) = &request.scopes else {
             return Ok(());
         };
-        let found = self.store.list(Selection::One(sid), now).await?;
-        if found.iter().all(|it| it.scopes.contains_all(wanted)) {
+        let which = Selection::One(presented.session());
+        let mut found = self.store.list(which, now).await?.into_iter();
+        let current = found.find(|it| it.chain.current == presented.hash());
+        if current.is_none_or(|it| it.scopes.contains_all(wanted)) {
             Ok(())
         } else {
             Err(RefreshErrorKind::WiderScope.into())
@@ -147,14 +151,15 @@ impl Core {
         session: &Session,
         now: Timestamp,
     ) -> Result<CustomClaims, RefreshError> {
-        match self.claims.ask(session).await {
-            Ok(claims) => Ok(claims),
-            Err(error) if error.is_refusal() => {
+        match timeout(self.claims_timeout, self.claims.ask(session)).await {
+            Ok(Ok(claims)) => Ok(claims),
+            Ok(Err(error)) if error.is_refusal() => {
                 self.revoke(Selection::One(session.id), RevokedBy::Claims, now)
                     .await?;
                 Err(RefreshErrorKind::Refused.into())
             }
-            Err(error) => Err(RefreshError::unavailable(error)),
+            Ok(Err(error)) => Err(RefreshError::unavailable(error)),
+            Err(elapsed) => Err(RefreshError::unavailable(elapsed)),
         }
     }
 }

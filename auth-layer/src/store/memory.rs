@@ -78,13 +78,16 @@ impl MemoryStore {
         let _ = self.0.revoked.send(id);
     }
 
-    fn revoked_since(&self, since: Timestamp) -> Vec<SessionId> {
-        let is_meant = |it: &&Session| it.chain.revoked_at.is_some_and(|at| at >= since);
-        let mut ids = Vec::new();
+    fn revoked_since(&self, since: Timestamp) -> Vec<(SessionId, Timestamp)> {
+        let revoked = |it: &Session| {
+            let at = it.chain.revoked_at.filter(|at| *at >= since)?;
+            Some((it.id, at))
+        };
+        let mut found = Vec::new();
         for shard in &self.0.sessions {
-            ids.extend(lock(shard).values().filter(is_meant).map(|it| it.id));
+            found.extend(lock(shard).values().filter_map(revoked));
         }
-        ids
+        found
     }
 
     fn forget(&self, session: &Session) {
@@ -173,8 +176,9 @@ impl SessionStore for MemoryStore {
         let mut news = self.0.revoked.subscribe();
         loop {
             let catch_up = to.catch_up();
-            let ids = self.revoked_since(catch_up.since());
-            ids.into_iter().for_each(|it| to.revoked(it));
+            for (id, at) in self.revoked_since(catch_up.since()) {
+                catch_up.revoked(id, at);
+            }
             catch_up.done();
             while let Ok(id) = news.recv().await {
                 to.revoked(id);

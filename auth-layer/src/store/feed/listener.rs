@@ -39,7 +39,8 @@ impl FeedListener {
         }))
     }
 
-    /// A session was revoked. Telling it again, late or in another order does no harm.
+    /// A session was revoked just now. Telling it late or in another order does no harm. What was read
+    /// from the past is for [`CatchUp::revoked`].
     pub fn revoked(&self, session: SessionId) {
         // By the time that it is heard: no clock elsewhere can shorten how long it is remembered.
         self.0
@@ -137,6 +138,13 @@ impl CatchUp<'_> {
     /// last: servers' clocks may differ by that much.
     pub fn since(&self) -> Timestamp {
         self.since
+    }
+
+    /// A session was revoked at `at`. Telling it again and again does no harm.
+    pub fn revoked(&self, session: SessionId, at: Timestamp) {
+        let listener = &self.to.0;
+        let (sid, now) = (session.to_string(), listener.clock.now());
+        listener.revocations.revoke_session_of(&sid, at, now);
     }
 
     /// All of it was told.

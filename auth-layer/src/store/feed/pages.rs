@@ -6,7 +6,6 @@ use crate::refresh_token::SessionId;
 
 /// All that was revoked, read page by page in this order.
 pub(in crate::store) struct Pages<'a> {
-    to: &'a FeedListener,
     catch_up: CatchUp<'a>,
     /// The next page begins behind it.
     pub(in crate::store) after: Revoked,
@@ -29,17 +28,13 @@ impl<'a> Pages<'a> {
             at: catch_up.since().minus(Duration::from_millis(1)),
             id: SessionId::from_bytes([0xff; 16]),
         };
-        Self {
-            to,
-            catch_up,
-            after,
-        }
+        Self { catch_up, after }
     }
 
     /// None once the last one was told.
     pub(in crate::store) fn tell(mut self, page: &[Revoked]) -> Option<Self> {
         for it in page {
-            self.to.revoked(it.id);
+            self.catch_up.revoked(it.id, it.at);
             self.after = *it;
         }
         if page.len() == Self::SIZE as usize {

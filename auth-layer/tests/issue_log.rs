@@ -1,0 +1,113 @@
+//! What the log says of requests that are refused. A process of its own: the subscriber is for all threads.
+#![cfg(all(feature = "issue", feature = "test-util"))]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+mod issue_kit;
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use auth_layer::endpoint::CookieMode;
+use auth_layer::issue::RefreshRequest;
+use auth_layer::store::MemoryStore;
+use auth_layer::{RefreshToken, TokenEndpoints};
+use issue_kit::*;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// What was written since the last time.
+    fn take(&self) -> String {
+        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
+        String::from_utf8(bytes).unwrap()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Law E1: whatever is refused leaves a line that says why, and no token.
+#[tokio::test]
+async fn each_refusal_is_in_the_log_with_its_kind() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false);
+    let subscriber = subscriber.with_writer(move || writer.clone()).finish();
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+
+    let mut server = Server::new(MemoryStore::new());
+    server.endpoints = TokenEndpoints::new(server.issuer.clone())
+        .cookies(CookieMode::new())
+        .confidential_client("web", "secret of the client");
+    let token = signed_in(&server).await;
+    assert!(log.take().contains("session started"));
+    let from_elsewhere = {
+        let mut request = post("/refresh", JSON, "");
+        let cookie = header(&format!("__Host-refresh={token}"));
+        request.headers_mut().insert("cookie", cookie);
+        request
+    };
+    let mut bad_key = post("/token", FORM, form(&token, ""));
+    bad_key
+        .headers_mut()
+        .insert("idempotency-key", header("\"short\""));
+    let cases = [
+        (
+            post(
+                "/token",
+                FORM,
+                form(&token, "&client_id=web&client_secret=guess-1"),
+            ),
+            "invalid_client",
+        ),
+        (
+            post("/token", FORM, form(&token, "&scope=a%22b")),
+            "invalid_scope",
+        ),
+        (
+            post("/token", FORM, "grant_type=password"),
+            "unsupported_grant_type",
+        ),
+        (post("/refresh", JSON, "{}"), "No refresh token"),
+        (from_elsewhere, "csrf"),
+        (bad_key, "invalid_request"),
+    ];
+    for (request, kind) in cases {
+        let path = request.uri().path().to_owned();
+        assert!(server.send(request).await.status.is_client_error());
+        let text = log.take();
+        assert!(
+            text.contains("request refused") && text.contains(kind),
+            "{path} {kind}: {text}"
+        );
+        assert!(
+            !text.contains(&token) && !text.contains("guess-1"),
+            "{text}"
+        );
+    }
+
+    let malformed = RefreshRequest::new(RefreshToken::from("x"));
+    server.issuer.refresh(malformed).await.unwrap_err();
+    assert!(log.take().contains("refresh refused kind=\"malformed\""));
+    let child = server.refresh(&token, None).await.refresh_token();
+    server.refresh(&token, Some(&key(1))).await;
+    let text = log.take();
+    for line in [
+        "WARN auth_layer::session: refresh token reused",
+        "by=\"reuse\"",
+        "kind=\"reused\"",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    server.refresh(&child, None).await;
+    assert!(log.take().contains("kind=\"revoked\""));
+}
