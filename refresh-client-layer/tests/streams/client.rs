@@ -19,12 +19,12 @@ use tower::{Layer as _, ServiceExt as _};
 use crate::server::Server;
 use crate::support::{BoxError, World};
 
-pub type Upload = BoxBody<Bytes, BoxError>;
+pub(crate) type Upload = BoxBody<Bytes, BoxError>;
 
 /// A client, and the version of HTTP that it speaks.
 #[derive(Clone, Copy, Debug)]
-pub struct Way {
-    pub is_h2: bool,
+pub(crate) struct Way {
+    pub(crate) is_h2: bool,
     client: Kind,
 }
 
@@ -36,7 +36,7 @@ enum Kind {
 }
 
 impl Way {
-    pub fn all() -> impl Iterator<Item = Self> {
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
         let clients = [
             Kind::HyperUtil,
             #[cfg(feature = "reqwest")]
@@ -47,7 +47,7 @@ impl Way {
     }
 
     /// Sends it with access-1, which `world` will refresh; up to `cap` bytes are kept.
-    pub fn send(
+    pub(crate) fn send(
         self,
         world: &World,
         server: &Server,
@@ -87,24 +87,24 @@ fn told<B>(response: Response<B>) -> (StatusCode, Outcome) {
     (response.status(), *outcome.unwrap())
 }
 
-pub fn chunk(number: u8) -> Bytes {
+pub(crate) fn chunk(number: u8) -> Bytes {
     Bytes::from(vec![number; 1000])
 }
 
-pub fn sum() -> HeaderMap {
+pub(crate) fn sum() -> HeaderMap {
     let sum = HeaderValue::from_static("42");
     HeaderMap::from_iter([(HeaderName::from_static("x-sum"), sum)])
 }
 
 /// A body whose frames the test sends one by one.
-pub fn stream() -> (mpsc::UnboundedSender<Frame<Bytes>>, Upload) {
+pub(crate) fn stream() -> (mpsc::UnboundedSender<Frame<Bytes>>, Upload) {
     let (sender, mut frames) = mpsc::unbounded_channel();
     let frames = futures_util::stream::poll_fn(move |cx| frames.poll_recv(cx).map(|it| it.map(Ok)));
     (sender, StreamBody::new(frames).boxed())
 }
 
 /// Ten chunks and trailers.
-pub fn whole() -> (Upload, Vec<u8>) {
+pub(crate) fn whole() -> (Upload, Vec<u8>) {
     let (sender, body) = stream();
     let mut bytes = Vec::new();
     for number in 0..10 {

@@ -18,7 +18,7 @@ use crate::client::Upload;
 
 /// How far the server reads before it says 401 to access-1.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Reads {
+pub(crate) enum Reads {
     Nothing,
     OneFrame,
     Everything,
@@ -28,14 +28,14 @@ pub enum Reads {
 
 /// An upload that was read to its end.
 #[derive(Clone, Debug)]
-pub struct Hit {
-    pub headers: HeaderMap,
-    pub body: Bytes,
-    pub trailers: Option<HeaderMap>,
+pub(crate) struct Hit {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) trailers: Option<HeaderMap>,
 }
 
-pub struct Server {
-    pub addr: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) addr: SocketAddr,
     reads: Reads,
     hits: Mutex<Vec<Hit>>,
     unread: Mutex<Vec<Incoming>>,
@@ -45,7 +45,7 @@ pub struct Server {
 }
 
 impl Server {
-    pub async fn start(is_h2: bool, reads: Reads) -> Arc<Self> {
+    pub(crate) async fn start(is_h2: bool, reads: Reads) -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Arc::new(Self {
             addr: listener.local_addr().unwrap(),
@@ -115,26 +115,26 @@ impl Server {
         Ok(response)
     }
 
-    pub fn hits(&self) -> Vec<Hit> {
+    pub(crate) fn hits(&self) -> Vec<Hit> {
         self.hits.lock().unwrap().clone()
     }
 
-    pub fn refused(&self) -> u32 {
+    pub(crate) fn refused(&self) -> u32 {
         *self.refused.lock().unwrap()
     }
 
     /// The bodies that it has never read.
-    pub fn unread(&self) -> Vec<Incoming> {
+    pub(crate) fn unread(&self) -> Vec<Incoming> {
         std::mem::take(&mut self.unread.lock().unwrap())
     }
 
     /// Waits until a connection has ended.
-    pub async fn closed(&self) {
+    pub(crate) async fn closed(&self) {
         let mut closed = self.closed.subscribe();
         closed.wait_for(|closed| *closed > 0).await.unwrap();
     }
 
-    pub fn post(&self, body: Upload) -> Request<Upload> {
+    pub(crate) fn post(&self, body: Upload) -> Request<Upload> {
         Request::post(format!("http://{}/", self.addr))
             .header("te", "trailers")
             .header("trailer", "x-sum")
