@@ -80,7 +80,7 @@
 //! | `reqwest-middleware` | the layer as a middleware: see [`reqwest_middleware`]; includes `reqwest` |
 //! | `tonic` | the layer over a `tonic` channel: see [`grpc`] |
 //! | `metrics` | counters of refreshes and retries, a gauge of waiters, a histogram of refresh times |
-//! | `test-util` | a token server and API for tests of your own: see [`test_util`] |
+//! | `test-util` | a token server and API, and the laws of stores, for tests of your own: see [`test_util`] |
 //! | `full` | all of them |
 //!
 //! None is on by default. Refreshes run in tasks on a Tokio runtime with time enabled.

@@ -1,4 +1,5 @@
-//! A token server and an API in one, for tests of what you build on this crate.
+//! A token server and an API in one, for tests of what you build on this crate; and
+//! [`check_store`], for stores of your own.
 //!
 //! [`TokenServer`] rotates refresh tokens, notices when one comes twice, forgets to answer, delays and
 //! fails as your test wants, and counts what it saw. It is a Tower service to put where your HTTP
@@ -54,6 +55,7 @@ mod faults;
 mod listen;
 mod service;
 mod sessions;
+mod store_laws;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -64,6 +66,7 @@ use tokio::sync::watch;
 
 pub use self::counts::Counts;
 pub use self::listen::Listening;
+pub use self::store_laws::check_store;
 
 use self::faults::Faults;
 use self::sessions::Sessions;

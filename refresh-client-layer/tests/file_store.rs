@@ -72,37 +72,14 @@ async fn generation(store: &FileStore) -> Option<u64> {
     Some(stored.tokens().generation())
 }
 
+#[cfg(feature = "test-util")]
 #[tokio::test]
-async fn the_four_verbs_keep_their_word() {
-    let Setting { store, path, .. } = &Setting::new();
-    assert_eq!(generation(store).await, None);
-    assert!(store.save(&tokens(3)).await.unwrap());
-    assert!(!store.save(&tokens(3)).await.unwrap());
-    assert!(!store.save(&tokens(2)).await.unwrap());
-
-    let key = IdempotencyKey::random();
-    let other = IdempotencyKey::random();
-    let stored = store.begin(2, other.clone()).await.unwrap().unwrap();
-    assert!(stored.idempotency_key().is_none());
-    let stored = store.begin(3, key.clone()).await.unwrap().unwrap();
-    assert_eq!(stored.idempotency_key(), Some(&key));
-    let reopened = FileStore::new(path);
-    let stored = reopened.begin(3, other).await.unwrap().unwrap();
-    assert_eq!(stored.idempotency_key(), Some(&key));
-
-    assert!(store.save(&tokens(4)).await.unwrap());
-    let stored = reopened.load().await.unwrap().unwrap();
-    assert!(stored.idempotency_key().is_none());
-    store.clear(3).await.unwrap();
-    assert_eq!(generation(store).await, Some(4));
-    store.clear(4).await.unwrap();
-    assert_eq!(generation(store).await, None);
-    store.clear(4).await.unwrap();
-    assert!(store.begin(4, key).await.unwrap().is_none());
-    assert!(!path.exists());
+async fn it_keeps_the_word_of_the_trait() {
+    let setting = Setting::new();
+    refresh_client_layer::test_util::check_store(|| FileStore::new(&setting.path)).await;
+    assert_eq!(setting.names(), ["tokens.json.lock".to_owned()].into());
 }
 
-/// Law S5.
 /// Law S4: what a kill has left behind is as secret as the file.
 #[tokio::test]
 async fn a_sign_out_leaves_no_tokens_of_a_write_that_was_broken_off() {
@@ -117,6 +94,7 @@ async fn a_sign_out_leaves_no_tokens_of_a_write_that_was_broken_off() {
     }
 }
 
+/// Law S5.
 #[tokio::test]
 async fn every_file_is_readable_by_its_owner_alone_even_if_another_was_there_before() {
     let setting = Setting::new();
