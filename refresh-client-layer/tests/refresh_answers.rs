@@ -5,6 +5,8 @@ mod support;
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures_util::stream;
 use http::{Request, Response};
@@ -46,6 +48,33 @@ async fn tokens_are_read_tolerantly() {
         requests[1].body(),
         "the refresh token is kept"
     );
+}
+
+/// Law C15: a JWT without `expires_in`, from servers whose clocks are decades off.
+#[tokio::test(start_paused = true)]
+async fn an_exp_is_counted_from_the_date_of_the_answer() {
+    let servers = [
+        ("Sun, 09 Sep 2001 01:46:40 GMT", 1_000_000_000),
+        ("Fri, 11 Jun 2128 08:53:20 GMT", 5_000_000_000_u64),
+    ];
+    for (date, now) in servers {
+        let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"exp":{}}}"#, now + 900));
+        let tokens = format!(r#"{{"access_token":"h.{claims}.s","refresh_token":"r"}}"#);
+        let server = Server::default();
+        let http = server.answering(move || {
+            let mut answer = json(200, &tokens);
+            answer.headers_mut().insert("date", date.parse().unwrap());
+            answer
+        });
+        let session = session(HttpRefresher::json(JSON_URL, http));
+        session.force_refresh().await.unwrap();
+        tokio::time::advance(Duration::from_secs(13 * 60)).await;
+        session.access_token().await.unwrap();
+        assert_eq!(server.requests().len(), 1, "it lives: {date}");
+        tokio::time::advance(Duration::from_secs(2 * 60)).await;
+        session.access_token().await.unwrap();
+        assert_eq!(server.requests().len(), 1, "it has died: {date}");
+    }
 }
 
 #[tokio::test]
