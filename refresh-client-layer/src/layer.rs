@@ -96,7 +96,9 @@ impl RefreshLayer {
     /// [`SessionKey`](crate::SessionKey) names.
     ///
     /// A request without a key of the very type `K` is nobody's: it goes out without a token, as does
-    /// one whose key has no session. [`require_session`](Self::require_session) refuses both.
+    /// one whose key has no session. [`require_session`](Self::require_session) refuses both. A bare
+    /// `reqwest::Request` [hides its key](crate::reqwest#over-a-bare-client), an
+    /// [`AuthClient`](crate::AuthClient) shows it.
     pub fn keyed<K>(managers: TokenManagers<K>) -> Self
     where
         K: Clone + Eq + Hash + Send + Sync + 'static,

@@ -53,7 +53,7 @@
 //! | I want to | |
 //! | --- | --- |
 //! | wrap a Tower client | [`RefreshLayer`] |
-//! | wrap `reqwest` | [`AuthClient`] |
+//! | wrap `reqwest` | [`AuthClient`]; [within limits](mod@reqwest#over-a-bare-client) a bare client |
 //! | be a middleware of `reqwest-middleware` | [`reqwest_middleware`] |
 //! | wrap a `tonic` channel | [`grpc`] |
 //! | follow redirects | [`RefreshLayer`](RefreshLayer#redirects), [`same_origin_redirects`](reqwest::same_origin_redirects) |

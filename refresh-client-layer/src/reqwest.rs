@@ -18,6 +18,33 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Over a bare client
+//!
+//! The layer is a `Service<reqwest::Request>` too:
+//!
+//! ```
+//! use refresh_client_layer::reqwest::same_origin_redirects;
+//! use refresh_client_layer::RefreshLayer;
+//! # use refresh_client_layer::TokenManager;
+//! use tower::{ServiceBuilder, ServiceExt};
+//!
+//! # fn build(session: TokenManager) -> Result<(), Box<dyn std::error::Error>> {
+//! // By itself reqwest sends the token to the second hop within a foreign origin.
+//! let http = reqwest::Client::builder().redirect(same_origin_redirects()).build()?;
+//! let api = ServiceBuilder::new().layer(RefreshLayer::new(session)).service(http);
+//! let request = reqwest::Request::new(reqwest::Method::GET, "https://api.example/me".parse()?);
+//! let sent = api.oneshot(request);
+//! # drop(sent);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A `reqwest::Request` keeps its extensions to itself, so here the layer sees nothing that one request
+//! asks for: [`SkipAuth`](crate::SkipAuth), [`NoReplay`](crate::replay::NoReplay) and
+//! [`ReplayCap`](crate::replay::ReplayCap) do nothing. To a [`keyed`](crate::RefreshLayer::keyed) layer
+//! each request is nobody's. An [`AuthClient`] [with that layer](AuthClient::with_layer) has none of
+//! these limits: see [`RequestBuilder::with_extension`].
 
 mod client;
 mod error;

@@ -24,6 +24,7 @@ pub struct RefreshService<S> {
 }
 
 /// In the extensions of a request: send it as it is, and hand its response out as it is.
+/// A bare `reqwest::Request` [hides it](crate::reqwest#over-a-bare-client).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a mark, to be written by users")]
 pub struct SkipAuth;

@@ -86,7 +86,8 @@ pub trait Replay: Sized {
 }
 
 /// In the extensions of a request: how many bytes of a streamed body may be kept until the server has
-/// answered, in place of the layer's [cap](crate::RefreshLayer::replay_cap).
+/// answered, in place of the layer's [cap](crate::RefreshLayer::replay_cap). A bare `reqwest::Request`
+/// [hides it](crate::reqwest#over-a-bare-client).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_structs,
@@ -95,6 +96,7 @@ pub trait Replay: Sized {
 pub struct ReplayCap(pub usize);
 
 /// In the extensions of a request: never send it twice, whatever its body.
+/// A bare `reqwest::Request` [hides it](crate::reqwest#over-a-bare-client).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a mark, to be written by users")]
 pub struct NoReplay;
