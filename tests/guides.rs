@@ -15,7 +15,7 @@ fn the_page_of_errors_names_every_kind_and_no_other() {
         let in_code = kinds(&folder);
         assert!(!in_code.is_empty());
         assert_eq!(
-            tables(&page),
+            tables(&page, "[`"),
             in_code,
             "{library}: left the page, right the code"
         );
@@ -23,16 +23,62 @@ fn the_page_of_errors_names_every_kind_and_no_other() {
 }
 
 #[test]
-fn the_page_for_operators_names_every_metric_and_no_other() {
-    let folder = root().join("auth-layer/src");
+fn the_pages_for_operators_name_every_metric_and_no_other() {
+    for library in LIBRARIES {
+        let folder = root().join(library).join("src");
+        let page = fs::read_to_string(folder.join("guide/operate.md")).unwrap();
+        let code = fs::read_to_string(folder.join("metrics.rs")).unwrap();
+        let rows = page.lines().filter_map(|it| it.strip_prefix("| `"));
+        assert_eq!(
+            rows.flat_map(metric).collect::<BTreeSet<_>>(),
+            code.split('"').filter_map(metric).collect(),
+            "left the page, right the code"
+        );
+    }
+}
+
+#[test]
+fn the_clients_page_for_operators_has_every_line_of_the_log_and_every_label() {
+    let folder = root().join("refresh-client-layer/src");
     let page = fs::read_to_string(folder.join("guide/operate.md")).unwrap();
-    let code = fs::read_to_string(folder.join("metrics.rs")).unwrap();
-    let rows = page.lines().filter_map(|it| it.strip_prefix("| `"));
-    assert_eq!(
-        rows.flat_map(metric).collect::<BTreeSet<_>>(),
-        code.split('"').filter_map(metric).collect(),
-        "left the page, right the code"
-    );
+    let code = files(&folder, &["rs"]).into_iter();
+    let code: String = code.map(|it| fs::read_to_string(it).unwrap()).collect();
+    assert_eq!(lines_of_the_page(&page), lines_of_the_log(&code));
+    assert!(code.contains(r#"debug_span!("refresh", flight)"#));
+    for (label, table) in tables(&page, "`") {
+        assert!(code.contains(&format!("\"{label}\" => ")), "{label}");
+        for value in table {
+            let is_in_code = |after| code.contains(&format!("\"{value}\"{after}"));
+            assert!([",", ")", "\n"].into_iter().any(is_in_code), "{value}");
+        }
+    }
+}
+
+/// Level and text, from the table.
+fn lines_of_the_page(page: &str) -> BTreeSet<(&str, &str)> {
+    let rows = page.lines().filter_map(|it| it.strip_prefix("| "));
+    rows.filter_map(|row| {
+        let (level, rest) = row.split_once(" | `")?;
+        let level = ["error", "warn", "info", "debug"]
+            .contains(&level)
+            .then_some(level)?;
+        Some((level, rest.split('`').next()?))
+    })
+    .collect()
+}
+
+/// Level and text, from the macros of `tracing`.
+fn lines_of_the_log(code: &str) -> BTreeSet<(&str, &str)> {
+    let calls = code.split("tracing::").skip(1);
+    calls
+        .filter_map(|call| {
+            let (level, rest) = call.split_once("!(")?;
+            let level = ["error", "warn", "info", "debug"]
+                .contains(&level)
+                .then_some(level)?;
+            Some((level, rest.split('"').nth(1)?))
+        })
+        .collect()
 }
 
 /// A client that follows redirects by its own rules carries the token to the second foreign hop.
@@ -56,13 +102,17 @@ fn whoever_learns_here_builds_clients_that_keep_the_token_at_home() {
 /// The name of a metric that `text` begins with.
 fn metric(text: &str) -> Option<&str> {
     let name = text.split('`').next()?;
-    name.starts_with("auth_layer_").then_some(name)
+    ["auth_layer_", "refresh_client_"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+        .then_some(name)
 }
 
 type Kinds = BTreeMap<String, BTreeSet<String>>;
 
-/// The tables of a page that begin with the link to an enum: what their first column names.
-fn tables(page: &str) -> Kinds {
+/// The tables of a page whose first cell is a name after `opening`, such as the link to an enum: what
+/// their first column names.
+fn tables(page: &str, opening: &str) -> Kinds {
     let mut tables = Kinds::new();
     let mut table = None;
     for line in page.lines() {
@@ -70,11 +120,14 @@ fn tables(page: &str) -> Kinds {
             table = None;
             continue;
         };
-        if let Some(rest) = cell.strip_prefix("[`") {
-            let name = rest.split('`').next().unwrap_or_default();
-            table = Some(tables.entry(name.to_owned()).or_default());
-        } else if let (Some(table), Some(rest)) = (&mut table, cell.strip_prefix('`')) {
-            table.insert(rest.split('`').next().unwrap_or_default().to_owned());
+        let name = |opening| {
+            let name = cell.strip_prefix(opening)?.split('`').next()?;
+            Some(name.to_owned())
+        };
+        match &mut table {
+            None => table = Some(name(opening).map(|it| tables.entry(it).or_default())),
+            Some(Some(table)) => table.extend(name("`")),
+            Some(None) => {}
         }
     }
     tables

@@ -5,6 +5,7 @@
 //! | [`cli`] | whoever writes a program that stays signed in between its runs |
 //! | [`gateways`] | whoever acts for many users at once |
 //! | [`from_an_interceptor`] | whoever has a hand-written "on 401, refresh and retry" |
+//! | [`operate`] | whoever is on duty: metrics, log lines, and what to be woken by |
 //! | [`defaults`] | every number that this crate picked, and why |
 //! | [`errors`] | every kind of error: what it means, and what to do |
 
@@ -16,6 +17,9 @@ pub mod gateways {}
 
 #[doc = include_str!("guide/from_an_interceptor.md")]
 pub mod from_an_interceptor {}
+
+#[doc = include_str!("guide/operate.md")]
+pub mod operate {}
 
 #[doc = include_str!("guide/defaults.md")]
 pub mod defaults {}

@@ -64,6 +64,7 @@
 //! | have tokens that are of no use to a thief | [`dpop`] |
 //! | test my own stack, expiry and theft included | [`test_util`] |
 //! | read how a CLI, a gateway or my old interceptor is done | [`guide`] |
+//! | know what to watch, and what the log says | [`guide::operate`] |
 //! | know what an error means, or why a number is what it is | [`guide::errors`], [`guide::defaults`] |
 //! | retry a body type of mine | [`replay::Replay`] |
 //! | bound what is kept of a streamed body, or send it once | [`replay::ReplayCap`], [`replay::NoReplay`] |
@@ -79,7 +80,7 @@
 //! | `reqwest` | [`AuthClient`] and the layer over `reqwest::Client`; includes `http` |
 //! | `reqwest-middleware` | the layer as a middleware: see [`reqwest_middleware`]; includes `reqwest` |
 //! | `tonic` | the layer over a `tonic` channel: see [`grpc`] |
-//! | `metrics` | counters of refreshes and retries, a gauge of waiters, a histogram of refresh times |
+//! | `metrics` | counters of refreshes and retries, a gauge of waiters, a histogram of refresh times: see [`guide::operate`] |
 //! | `test-util` | a token server and API, and the laws of stores, for tests of your own: see [`test_util`] |
 //! | `full` | all of them |
 //!

@@ -1,11 +1,5 @@
-//! What is counted and timed, for whatever recorder the program installs (feature `metrics`).
-//!
-//! | name | labels | |
-//! | --- | --- | --- |
-//! | `refresh_client_refreshes_total` | `outcome` | refreshes that ended: `refreshed`, `adopted` (the store had newer tokens), `refused` (the session is over), `signed_out` (in another process), `failed`, `discarded` (the session had changed meanwhile) |
-//! | `refresh_client_refresh_seconds` | | how long they took, the store's part included |
-//! | `refresh_client_waiters` | | how many callers wait for a token at the moment |
-//! | `refresh_client_retries_total` | `reason` | requests sent again, by what the response had said: `unauthorized` (401), `grpc_status` (16), `nonce` (a proof lacked it), `rule` (a rule of the user's own) |
+//! What is counted and timed, for whatever recorder the program installs (feature `metrics`). Names and
+//! labels are explained in `guide::operate`.
 
 use crate::clock::Now;
 
