@@ -1,3 +1,4 @@
+#!lua
 -- KEYS 1 session   ARGV 1 expires at, then fields and values
 if redis.call('EXISTS', KEYS[1]) == 1 then
     return 0

@@ -1,6 +1,9 @@
 mod feed;
 mod fields;
+mod link;
 mod open;
+mod probe;
+mod recent;
 mod scripts;
 
 use std::fmt;
@@ -10,6 +13,7 @@ use ::redis::aio::ConnectionManager;
 
 pub use open::{RedisOpenError, RedisOpenErrorKind};
 
+use self::link::Link;
 use self::scripts::Scripts;
 use super::{
     FeedListener, RevokedBy, Rotated, Rotation, Selection, Session, SessionStore, StoreError,
@@ -44,16 +48,31 @@ use crate::clock::Timestamp;
 /// # Feed
 /// The script that revokes also publishes the session on the channel `auth_revoked`, for who listens,
 /// and a sorted set of that name keeps it for a day, for who does not: access tokens that
-/// live longer are not caught up with. The set is written by a second step. If this process ends in
-/// between, those that did not listen at that moment hear nothing of it.
+/// live longer are not caught up with. The set is written by a second step. If that is lost, those
+/// that did not listen at that moment hear of it when the log-out, or the refresh that was refused,
+/// is repeated.
+///
+/// # Rights
+/// What an issuer needs, and what a process needs that only [follows](Self::connect_to_read) the feed:
+///
+/// ```text
+/// ACL SETUSER issuer on >password ~auth_* &auth_revoked +@connection +@scripting +@transaction +@hash +@sortedset +exists +set +pexpire +pexpireat +time +publish +subscribe
+/// ACL SETUSER reader on >password %R~auth_* &auth_revoked +@connection +get +zrange +subscribe
+/// ```
 ///
 /// # Cluster
 /// Each step touches one slot. This store talks to one server, though, and follows no redirects: give
 /// it a primary, or a proxy.
 ///
-/// A connection that is lost is replaced. What was asked over it is asked again where a repeat
-/// changes nothing; a refresh without an idempotency key is not, as it may have happened: its caller
-/// gets a [`StoreError`], like everybody while Redis is away.
+/// # Fail-over
+/// A connection is replaced when it is lost, when an answer is not there within two seconds, and when
+/// the server says that it is no primary any more. A primary that was demoted under open connections
+/// decides nothing: each script is one that writes, which it refuses. Who only listens asks every
+/// five seconds what the server is.
+///
+/// What was asked over a connection that is lost is asked again where a repeat changes nothing; a
+/// refresh without an idempotency key is not, as it may have happened: its caller gets a
+/// [`StoreError`], like everybody while Redis is away.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), auth_layer::store::RedisOpenError> {
@@ -67,26 +86,51 @@ use crate::clock::Timestamp;
 pub struct RedisStore {
     scripts: Scripts,
     client: Option<Client>,
+    primary_only: bool,
 }
 
 impl RedisStore {
-    /// Connects. The URL's forms are those of the `redis` crate; for `rediss://` enable one of its
-    /// TLS features.
+    /// Connects, and sees that the server is new enough and lets the user do what is needed. The
+    /// URL's forms are those of the `redis` crate; for `rediss://` enable one of its TLS features.
     ///
     /// # Errors
-    /// When Redis cannot be reached within a few seconds, or denies access. The error says what to do.
+    /// When Redis cannot be reached within a few seconds, denies what is needed, is a replica or too
+    /// old. The error says what to do.
     pub async fn connect(url: &str) -> Result<Self, RedisOpenError> {
-        let (client, manager) = open::connect(url).await?;
-        Ok(Self::from_manager(manager).subscribe_with(client))
+        let client = open::client(url)?;
+        let scripts = Scripts::new(Link::to(client.clone())?);
+        probe::issuing(&scripts, &client).await?;
+        Ok(Self {
+            scripts,
+            client: Some(client),
+            primary_only: true,
+        })
+    }
+
+    /// Connects with the right to read alone, for a process that follows the
+    /// [feed](super::RevocationFeed) and issues nothing; also to a replica.
+    ///
+    /// # Errors
+    /// As for [`connect`](Self::connect).
+    pub async fn connect_to_read(url: &str) -> Result<Self, RedisOpenError> {
+        let client = open::client(url)?;
+        let scripts = Scripts::new(Link::to(client.clone())?);
+        probe::reading(&scripts, &client).await?;
+        Ok(Self {
+            scripts,
+            client: Some(client),
+            primary_only: false,
+        })
     }
 
     /// Uses a connection of your own. Its `response_timeout` is how long callers wait, once or twice.
-    /// What others revoke is asked for twice a second, unless it can
-    /// [subscribe](Self::subscribe_with).
+    /// It is replaced when it is lost, as the manager does it, but not when it leads nowhere. What
+    /// others revoke is asked for twice a second, unless it can [subscribe](Self::subscribe_with).
     pub fn from_manager(manager: ConnectionManager) -> Self {
         Self {
-            scripts: Scripts::new(manager),
+            scripts: Scripts::new(Link::over(manager)),
             client: None,
+            primary_only: false,
         }
     }
 
@@ -127,7 +171,7 @@ impl SessionStore for RedisStore {
 
     async fn feed(&self, to: &FeedListener) -> Result<(), StoreError> {
         match &self.client {
-            Some(client) => feed::subscribe(client, &self.scripts, to).await,
+            Some(client) => feed::subscribe(client, &self.scripts, to, self.primary_only).await,
             None => feed::poll(&self.scripts, to).await,
         }
     }

@@ -1,10 +1,10 @@
 use std::sync::Arc;
-use std::time::Duration;
 
-use ::redis::aio::ConnectionManager;
-use ::redis::{FromRedisValue, Pipeline, RedisError, Script, ScriptInvocation, pipe};
+use ::redis::{Pipeline, RedisError, Script, cmd, pipe};
 
 use super::fields::{self, Fields};
+use super::link::{Link, is_lost};
+use super::recent::{Recent, is_recent};
 use crate::clock::Timestamp;
 use crate::refresh_token::SessionId;
 use crate::store::{
@@ -14,22 +14,22 @@ use crate::store::{
 /// The verbs, each a script on one key.
 #[derive(Clone)]
 pub(super) struct Scripts {
-    manager: ConnectionManager,
+    pub(super) link: Link,
+    pub(super) recent: Recent,
     insert: Arc<Script>,
     rotate: Arc<Script>,
     revoke: Arc<Script>,
-    feed: Arc<Script>,
 }
 
 impl Scripts {
-    pub(super) fn new(manager: ConnectionManager) -> Self {
+    pub(super) fn new(link: Link) -> Self {
         let script = |code| Arc::new(Script::new(code));
         Self {
-            manager,
+            recent: Recent::new(link.clone()),
+            link,
             insert: script(include_str!("insert.lua")),
             rotate: script(include_str!("rotate.lua")),
             revoke: script(REVOKE),
-            feed: script(include_str!("feed.lua")),
         }
     }
 
@@ -53,13 +53,13 @@ impl Scripts {
         ] {
             index.cmd(command).arg(&subject).arg(&arguments).ignore();
         }
-        self.ask_all::<()>(&index).await.map_err(unavailable)?;
+        self.link.ask_all::<()>(&index).await.map_err(unavailable)?;
         let mut call = self.insert.key(key(session.id));
         call.arg(expires_at);
         for (name, value) in fields::write(session) {
             call.arg(name).arg(value);
         }
-        match self.ask(&call).await.map_err(unavailable)? {
+        match self.link.ask(&call).await.map_err(unavailable)? {
             1 => Ok(()),
             _ => Err(StoreErrorKind::Conflict.into()),
         }
@@ -82,19 +82,18 @@ impl Scripts {
             .arg(it.jkt.as_ref().map_or(&[][..], |it| it.as_bytes()))
             .arg(u8::from(it.keep_bound));
         let mut is_repeat = false;
-        let (number, fields) = match self.ask(&call).await {
+        let (number, fields) = match self.link.ask(&call).await {
             Err(error) if it.keyed && is_lost(&error) => {
                 is_repeat = true;
-                self.ask(&call).await
+                self.link.ask(&call).await
             }
             result => result,
         }
         .map_err(unavailable)?;
-        let rotated = decided(it, number, &fields, is_repeat)?;
-        if matches!(&rotated, Rotated::Decided(outcome, _) if outcome.is_reuse()) {
-            self.remember(&[it.session], it.now).await;
+        if is_recent(&fields, it.now) {
+            self.recent.add(&[it.session], it.now).await;
         }
-        Ok(rotated)
+        decided(it, number, &fields, is_repeat)
     }
 
     /// Asked again after its answer was lost, it also returns what was revoked at the same time by
@@ -117,44 +116,18 @@ impl Scripts {
         let load = |pipe: &mut Pipeline| {
             pipe.cmd("SCRIPT").arg("LOAD").arg(REVOKE).ignore();
         };
-        let revoked = self.each(selection, load, call).await?;
-        let ids: Vec<_> = revoked.iter().map(|it| it.id).collect();
-        for ids in ids.chunks(AT_ONCE) {
-            self.remember(ids, now).await;
+        let mut revoked = Vec::new();
+        for ids in self.ids(selection).await?.chunks(AT_ONCE) {
+            let them = self.each(ids, load, call).await?;
+            let recent = them.iter().filter(|(_, it)| is_recent(it, now));
+            let recent: Vec<_> = recent.map(|(id, _)| *id).collect();
+            self.recent.add(&recent, now).await;
+            for (id, fields) in them.iter().filter(|(_, it)| it.contains_key("subject")) {
+                revoked.push(fields::session(*id, fields)?);
+            }
         }
+        revoked.retain(|it| selection.contains(it));
         Ok(revoked)
-    }
-
-    /// For those who were not listening. It is a key of its own, so not one step with the
-    /// revocation: who was told of that must not be told that it failed.
-    async fn remember(&self, ids: &[SessionId], now: Timestamp) {
-        let mut call = self.feed.key(FEED);
-        call.arg(REACHES_BACK.as_millis() as u64)
-            .arg(now.as_millis());
-        for id in ids {
-            call.arg(id.to_string());
-        }
-        let result = match self.ask::<()>(&call).await {
-            Err(error) if is_lost(&error) => self.ask(&call).await,
-            result => result,
-        };
-        if let Err(error) = result {
-            tracing::warn!(
-                target: "auth_layer::store", %error, sessions = ids.len(),
-                "revoked, but who was not listening will not hear of it"
-            );
-        }
-    }
-
-    pub(super) async fn revoked_since(
-        &self,
-        since: Timestamp,
-    ) -> Result<Vec<SessionId>, StoreError> {
-        let mut read = pipe();
-        let range = read.cmd("ZRANGE").arg(FEED).arg(since.as_millis());
-        range.arg("+inf").arg("BYSCORE");
-        let (ids,): (Vec<String>,) = self.ask_all(&read).await.map_err(unavailable)?;
-        Ok(ids.iter().filter_map(|it| it.parse().ok()).collect())
     }
 
     pub(super) async fn list(
@@ -165,44 +138,41 @@ impl Scripts {
         let call = |id, _, pipe: &mut Pipeline| {
             pipe.cmd("HGETALL").arg(key(id));
         };
-        let mut sessions = self.each(selection, |_| (), call).await?;
-        sessions.retain(|it| it.is_alive(now));
+        let mut sessions = Vec::new();
+        for ids in self.ids(selection).await?.chunks(AT_ONCE) {
+            for (id, fields) in self.each(ids, |_| (), call).await? {
+                sessions.push(fields::session(id, &fields)?);
+            }
+        }
+        sessions.retain(|it| selection.contains(it) && it.is_alive(now));
         sessions.sort_by_key(|it| (std::cmp::Reverse(it.created_at), it.id));
         sessions.truncate(LIST_LIMIT);
         Ok(sessions)
     }
 
-    /// The sessions that `call` answers with, for each one that is selected. What was lost is asked
+    /// What `call` answers with for each session, unless that is nothing. What was lost is asked
     /// once more, with the word that it is.
     async fn each(
         &self,
-        selection: &Selection,
+        ids: &[SessionId],
         prepare: impl Fn(&mut Pipeline),
         call: impl Fn(SessionId, bool, &mut Pipeline),
-    ) -> Result<Vec<Session>, StoreError> {
-        let mut sessions = Vec::new();
-        for ids in self.ids(selection).await?.chunks(AT_ONCE) {
-            let calls = |is_repeat| {
-                let mut pipe = pipe();
-                prepare(&mut pipe);
-                ids.iter().for_each(|id| call(*id, is_repeat, &mut pipe));
-                pipe
-            };
-            let first = calls(false);
-            let again = calls(true);
-            let answers: Vec<Fields> = match self.ask_all(&first).await {
-                Err(error) if is_lost(&error) => self.ask_all(&again).await,
-                result => result,
-            }
-            .map_err(unavailable)?;
-            for (id, fields) in ids.iter().zip(&answers) {
-                if !fields.is_empty() {
-                    sessions.push(fields::session(*id, fields)?);
-                }
-            }
+    ) -> Result<Vec<(SessionId, Fields)>, StoreError> {
+        let calls = |is_repeat| {
+            let mut pipe = pipe();
+            prepare(&mut pipe);
+            ids.iter().for_each(|id| call(*id, is_repeat, &mut pipe));
+            pipe
+        };
+        let first = calls(false);
+        let again = calls(true);
+        let answers: Vec<Fields> = match self.link.ask_all(&first).await {
+            Err(error) if is_lost(&error) => self.link.ask_all(&again).await,
+            result => result,
         }
-        sessions.retain(|it| selection.contains(it));
-        Ok(sessions)
+        .map_err(unavailable)?;
+        let answers = ids.iter().copied().zip(answers);
+        Ok(answers.filter(|(_, it)| !it.is_empty()).collect())
     }
 
     async fn ids(&self, selection: &Selection) -> Result<Vec<SessionId>, StoreError> {
@@ -211,33 +181,19 @@ impl Scripts {
             Selection::Subject(subject) => (subject, None),
             Selection::Others { subject, keep } => (subject, Some(*keep)),
         };
-        let mut index = pipe();
-        index.cmd("ZRANGE").arg(subject_key(subject)).arg(0).arg(-1);
-        let (ids,): (Vec<String>,) = match self.ask_all(&index).await {
-            Err(error) if is_lost(&error) => self.ask_all(&index).await,
+        let mut index = cmd("ZRANGE");
+        index.arg(subject_key(subject)).arg(0).arg(-1);
+        let ids: Vec<String> = match self.link.ask_one(&index).await {
+            Err(error) if is_lost(&error) => self.link.ask_one(&index).await,
             result => result,
         }
         .map_err(unavailable)?;
         let ids = ids.iter().filter_map(|it| it.parse().ok());
         Ok(ids.filter(|it| Some(*it) != keep).collect())
     }
-
-    async fn ask<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, RedisError> {
-        call.invoke_async(&mut self.manager.clone()).await
-    }
-
-    async fn ask_all<T: FromRedisValue>(&self, calls: &Pipeline) -> Result<T, RedisError> {
-        calls.query_async(&mut self.manager.clone()).await
-    }
 }
 
 const REVOKE: &str = include_str!("revoke.lua");
-
-/// The sessions that were revoked, by when.
-const FEED: &str = "auth_revoked";
-
-/// Longer than any access token that is not dangerously long, whatever clocks say.
-const REACHES_BACK: Duration = Duration::from_secs(25 * 3600);
 
 /// How many sessions of a subject are asked for in one go: others come in between.
 const AT_ONCE: usize = 256;
@@ -270,12 +226,7 @@ fn decided(
     }
 }
 
-/// Whether the connection was lost, and with it the answer.
-fn is_lost(error: &RedisError) -> bool {
-    error.is_io_error() || error.is_timeout() || error.is_connection_dropped()
-}
-
-fn unavailable(error: RedisError) -> StoreError {
+pub(super) fn unavailable(error: RedisError) -> StoreError {
     tracing::warn!(target: "auth_layer::store", %error, "redis did not do what it was asked to");
     StoreError::new(StoreErrorKind::Unavailable, error)
 }

@@ -1,26 +1,51 @@
 //! What is Redis's own; the laws of all stores are in `tests/store_servers.rs`.
 
+mod open;
+mod recent;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use ::redis::aio::MultiplexedConnection;
 use ::redis::{Client, cmd};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::clock::ManualClock;
 use crate::refresh_token::{SessionId, TokenHash};
-use crate::store::{Dead, Outcome, StoreErrorKind};
+use crate::revocation::Revocations;
+use crate::store::{Dead, Outcome, RevocationFeed, StoreErrorKind};
 
 /// Later than any test runs, as the server's clock takes part.
 const NOW: Timestamp = Timestamp::from_secs(4_000_000_000);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn url() -> String {
+    in_database(0)
+}
+
+/// Other files use the databases up to 4.
+fn in_database(number: u8) -> String {
+    let url = server();
+    if number == 0 {
+        url
+    } else {
+        format!("{url}/{number}")
+    }
+}
+
+fn server() -> String {
     std::env::var("TEST_REDIS_URL").unwrap_or_else(|_| {
         panic!("TEST_REDIS_URL is not set: run `tests/run test`, or name a server")
     })
+}
+
+async fn raw(database: u8) -> MultiplexedConnection {
+    let client = Client::open(in_database(database)).unwrap();
+    client.get_multiplexed_async_connection().await.unwrap()
 }
 
 /// A session of its own for each test: all share the server.
@@ -70,11 +95,7 @@ fn assert_outcome(answer: Result<Rotated, StoreError>, expected: Outcome) {
 #[tokio::test]
 async fn a_session_and_its_index_expire_at_the_absolute_deadline() {
     let store = RedisStore::connect(&url()).await.unwrap();
-    let mut raw = Client::open(url())
-        .unwrap()
-        .get_multiplexed_async_connection()
-        .await
-        .unwrap();
+    let mut raw = raw(0).await;
     let mut short = session("expires");
     let mut long = session("expires");
     long.subject = short.subject.clone();
@@ -108,11 +129,7 @@ async fn a_subjects_index_forgets_what_has_expired() {
     later.created_at = NOW.plus(DAY * 2);
     later.chain.absolute_expires_at = NOW.plus(DAY * 3);
     store.insert(later.clone()).await.unwrap();
-    let mut raw = Client::open(url())
-        .unwrap()
-        .get_multiplexed_async_connection()
-        .await
-        .unwrap();
+    let mut raw = raw(0).await;
     let ids: Vec<String> = cmd("ZRANGE")
         .arg(format!("auth_subject:{}", first.subject))
         .arg(0)
@@ -121,33 +138,6 @@ async fn a_subjects_index_forgets_what_has_expired() {
         .await
         .unwrap();
     assert_eq!(ids, [later.id.to_string()]);
-}
-
-#[tokio::test]
-async fn scripts_that_the_server_forgot_are_sent_again() {
-    let store = RedisStore::connect(&url()).await.unwrap();
-    let it = session("flushed");
-    for round in 0..2 {
-        cmd("SCRIPT")
-            .arg("FLUSH")
-            .query_async::<()>(
-                &mut Client::open(url())
-                    .unwrap()
-                    .get_multiplexed_async_connection()
-                    .await
-                    .unwrap(),
-            )
-            .await
-            .unwrap();
-        if round == 0 {
-            store.insert(it.clone()).await.unwrap();
-        }
-        assert_outcome(store.rotate(keyed(it.id, round)).await, Outcome::Advanced);
-    }
-    let revoked = store
-        .revoke(Selection::Subject(it.subject), RevokedBy::Token, NOW)
-        .await;
-    assert_eq!(revoked.unwrap().len(), 1);
 }
 
 /// R1 and R4, across two servers.
@@ -174,8 +164,7 @@ async fn two_stores_that_race_give_one_child_and_one_report() {
 
 /// A server in between that forwards everything, and hangs up instead of some answers.
 async fn swallowing() -> (String, Arc<AtomicU32>) {
-    let url = url();
-    let server = url.strip_prefix("redis://").unwrap().to_owned();
+    let server = server().strip_prefix("redis://").unwrap().to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let through = format!("redis://{}", listener.local_addr().unwrap());
     let swallow = Arc::new(AtomicU32::new(0));
@@ -244,65 +233,4 @@ async fn reuse_and_log_outs_are_told_although_their_first_answer_was_lost() {
     swallow.store(1, Ordering::SeqCst);
     assert_eq!(revoke(ended.id).await.unwrap().len(), 1);
     assert_eq!(swallow.load(Ordering::SeqCst), 0);
-}
-
-#[tokio::test]
-async fn an_open_error_does_not_print_the_password_and_says_what_to_do() {
-    let cases = [
-        ("auth:hunter2@host", RedisOpenErrorKind::InvalidUrl),
-        (
-            "redis://auth:hunter2@127.0.0.1:1",
-            RedisOpenErrorKind::Unreachable,
-        ),
-    ];
-    for (url, kind) in cases {
-        let error = RedisStore::connect(url).await.unwrap_err();
-        assert_eq!(error.kind(), kind);
-        let source = std::error::Error::source(&error).unwrap();
-        let text = format!("{error} {error:?} {source}");
-        assert!(!text.contains("hunter2"), "{text}");
-    }
-    let with_password = url().replace("redis://", "redis://nobody:hunter2@");
-    let error = RedisStore::connect(&with_password).await.unwrap_err();
-    assert_eq!(error.kind(), RedisOpenErrorKind::Denied, "{error:?}");
-    assert!(!format!("{error:?}").contains("hunter2"));
-}
-
-/// What is kept for who does not listen stays bounded.
-#[tokio::test]
-async fn the_set_of_what_was_revoked_forgets_the_oldest_as_it_grows() {
-    let store = RedisStore::connect(&url()).await.unwrap();
-    let client = Client::open(url()).unwrap();
-    let mut raw = client.get_multiplexed_async_connection().await.unwrap();
-    let old: Vec<_> = (0..20).map(|it| (it, format!("old {it}"))).collect();
-    let mut fill = cmd("ZADD");
-    fill.arg("auth_revoked").arg(old);
-    fill.query_async::<()>(&mut raw).await.unwrap();
-    for _ in 0..10 {
-        let it = session("is kept");
-        store.insert(it.clone()).await.unwrap();
-        store
-            .revoke(Selection::One(it.id), RevokedBy::Token, NOW)
-            .await
-            .unwrap();
-        let kept: Option<i64> = cmd("ZSCORE")
-            .arg("auth_revoked")
-            .arg(it.id.to_string())
-            .query_async(&mut raw)
-            .await
-            .unwrap();
-        assert_eq!(kept, Some(NOW.as_millis()));
-    }
-    let left: u32 = cmd("ZCOUNT")
-        .arg(&["auth_revoked", "0", "20"])
-        .query_async(&mut raw)
-        .await
-        .unwrap();
-    assert_eq!(left, 0);
-    let expires: i64 = cmd("TTL")
-        .arg("auth_revoked")
-        .query_async(&mut raw)
-        .await
-        .unwrap();
-    assert!((1..=25 * 3600).contains(&expires), "{expires}");
 }
