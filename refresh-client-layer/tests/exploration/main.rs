@@ -2,8 +2,8 @@
 //! API, callers) lasts a random while, and each run is checked against the laws about races.
 //!
 //! Single-threaded and with paused time, so that a seed is a run: `EXPLORE_SEED=17 cargo test -p
-//! refresh-client-layer --test exploration` repeats one. What several threads could do on top is
-//! little: the manager's state changes under one lock and never while foreign code runs.
+//! refresh-client-layer --test exploration` repeats one. What several threads can do on top is
+//! for `threads`.
 #![expect(
     clippy::unwrap_used,
     reason = "a test that cannot be set up has failed"
