@@ -10,7 +10,8 @@ use std::thread::Thread;
 use futures_util::FutureExt as _;
 use http::StatusCode;
 use refresh_client_layer::{
-    MemoryStore, RefreshUnavailable, TokenManagers, TokenSet, TokenStore as _, UnavailableKind,
+    MemoryStore, RefreshUnavailable, TokenError, TokenManagers, TokenSet, TokenStore as _,
+    UnavailableKind,
 };
 use support::{URL, World, get, send, settle};
 use tower::Service as _;
@@ -101,6 +102,22 @@ fn nothing_panics_without_a_runtime() {
         managers.sign_out(&1).await.unwrap();
         assert!(managers.flush().await);
     });
+}
+
+/// Law C5.
+#[test]
+fn a_refresh_on_a_runtime_that_is_gone_is_an_error_that_says_so() {
+    let gone = tokio::runtime::Runtime::new().unwrap();
+    let handle = gone.handle().clone();
+    drop(gone);
+    let world = World::new();
+    let session = world.builder().runtime(handle).build().unwrap();
+    let error = block_on(session.force_refresh()).unwrap_err();
+    assert!(matches!(
+        error,
+        TokenError::RefreshUnavailable(error) if error.kind() == UnavailableKind::Interrupted
+    ));
+    assert_eq!(world.calls(), 0);
 }
 
 #[test]
