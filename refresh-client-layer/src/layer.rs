@@ -140,6 +140,7 @@ impl RefreshLayer {
     /// How many bytes of a streamed body to keep until the server has answered; 64 KiB by default.
     /// A [`ReplayCap`](crate::replay::ReplayCap) in the extensions of a request wins.
     ///
+    /// No more than 4,096 frames of it are kept whatever the cap, since each costs memory of its own.
     /// Bodies that are in memory anyway are shared, not copied, whatever their size.
     #[must_use]
     pub fn replay_cap(mut self, bytes: usize) -> Self {

@@ -5,11 +5,13 @@ use http::{Extensions, HeaderMap, Method, StatusCode};
 use super::{Head, Recording, Replay};
 use crate::origin::Target;
 
+pub(crate) use self::sealed::Sealed;
+
 /// A request that the layer understands.
 ///
 /// That is `http::Request<B>` where `B: Replay`, and `reqwest::Request` with the `reqwest` feature.
 /// Only this crate implements it.
-pub trait Request: Sized {
+pub trait Request: Sealed + Sized {
     /// What is kept of a request whose body has a cheap copy.
     #[doc(hidden)]
     type Copy;
@@ -47,7 +49,7 @@ pub trait Request: Sized {
 ///
 /// That is `http::Response<B>`, and `reqwest::Response` with the `reqwest` feature. Only this crate
 /// implements it.
-pub trait Response {
+pub trait Response: Sealed {
     #[doc(hidden)]
     fn status(&self) -> StatusCode;
     #[doc(hidden)]
@@ -80,6 +82,8 @@ pub enum Source<'a> {
     /// No origin, such as a URL with a user name in it.
     Opaque,
 }
+
+impl<B> Sealed for http::Request<B> {}
 
 impl<B: Replay + 'static> Request for http::Request<B> {
     type Copy = (Head, B);
@@ -133,6 +137,8 @@ impl<B: Replay + 'static> Request for http::Request<B> {
     }
 }
 
+impl<B> Sealed for http::Response<B> {}
+
 impl<B: 'static> Response for http::Response<B> {
     fn status(&self) -> StatusCode {
         self.status()
@@ -159,4 +165,12 @@ impl<B: 'static> Response for http::Response<B> {
     fn poll_lone_trailers(&mut self, cx: &mut Context<'_>) -> Poll<Option<HeaderMap>> {
         super::first_frame::poll_lone_trailers(self.body_mut(), cx)
     }
+}
+
+mod sealed {
+    #[expect(
+        unnameable_types,
+        reason = "nobody else can implement what cannot be named"
+    )]
+    pub trait Sealed {}
 }

@@ -22,6 +22,8 @@ mod spare;
 mod tape;
 
 pub use self::error::ReplayError;
+#[cfg(feature = "reqwest")]
+pub(crate) use self::message::Sealed;
 pub use self::message::{Request, Response};
 pub use self::recorded::{Recorded, record};
 pub(crate) use self::spare::Obstacle;
@@ -88,6 +90,8 @@ pub trait Replay: Sized {
 /// In the extensions of a request: how many bytes of a streamed body may be kept until the server has
 /// answered, in place of the layer's [cap](crate::RefreshLayer::replay_cap). A bare `reqwest::Request`
 /// [hides it](crate::reqwest#over-a-bare-client).
+///
+/// No more than 4,096 frames of it are kept whatever the cap, since each costs memory of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_structs,

@@ -2,7 +2,7 @@ use ::reqwest::{Body, Request, Response, Url};
 use http::{Extensions, HeaderMap, Method, StatusCode};
 
 use crate::origin::Target;
-use crate::replay::{self, Recording, Source, record};
+use crate::replay::{self, Recording, Sealed, Source, record};
 
 /// A request, and what its sender attached for the layer to see: a [`Request`] keeps its extensions
 /// to itself.
@@ -10,6 +10,8 @@ pub(crate) struct Outgoing {
     pub(crate) request: Request,
     pub(crate) extensions: Extensions,
 }
+
+impl Sealed for Outgoing {}
 
 impl replay::Request for Outgoing {
     type Copy = Self;
@@ -72,6 +74,8 @@ impl replay::Request for Outgoing {
     }
 }
 
+impl Sealed for Request {}
+
 impl replay::Request for Request {
     type Copy = Self;
 
@@ -121,6 +125,8 @@ impl replay::Request for Request {
         (self, Some(again))
     }
 }
+
+impl Sealed for Response {}
 
 impl replay::Response for Response {
     fn status(&self) -> StatusCode {

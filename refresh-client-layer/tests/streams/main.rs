@@ -152,6 +152,29 @@ async fn past_the_cap_the_401_is_returned_and_the_outcome_says_why() {
     }
 }
 
+/// Law H2: frames cost memory of their own. Servers of HTTP/2 take so many tiny ones for an attack.
+#[tokio::test]
+async fn more_than_4096_frames_are_past_any_cap() {
+    for way in Way::all().filter(|way| !way.is_h2) {
+        for (count, expected) in [(4096, None), (4097, Some(NotRetried::BodyPastCap))] {
+            let server = Server::start(way.is_h2, Reads::Everything).await;
+            let (sender, body) = stream();
+            let bytes = (0..count).map(|number| number as u8).collect::<Vec<_>>();
+            for byte in &bytes {
+                let byte = Bytes::copy_from_slice(&[*byte]);
+                sender.send(Frame::data(byte)).unwrap();
+            }
+            drop(sender);
+            let sent = way.send(&World::new(), &server, server.post(body), CAP);
+            let (_, outcome) = soon(sent).await;
+            assert_eq!(outcome.not_retried(), expected, "{way:?}");
+            for hit in server.hits() {
+                assert!(hit.body == bytes, "other bytes came: {way:?}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn no_replay_sends_once_whatever_the_body() {
     for way in Way::all() {
