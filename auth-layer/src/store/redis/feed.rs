@@ -73,9 +73,9 @@ async fn catch_up(recent: &Recent, to: &FeedListener) -> Result<(), StoreError> 
     let (mut from, mut skip) = (catch_up.since(), 0);
     loop {
         let page = recent.page(from, skip, PAGE).await.map_err(unavailable)?;
-        for (id, _) in &page {
+        for (id, at) in &page {
             if let Ok(id) = id.parse() {
-                to.revoked(id);
+                catch_up.revoked(id, *at);
             }
         }
         let Some((_, last)) = page.last().filter(|_| page.len() == PAGE) else {
