@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod feed_kit;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod servers_kit;
 
 use auth_layer::store::MemoryStore;
 use feed_kit::*;
@@ -27,13 +29,6 @@ async fn issuers_on_one_file_hear_each_other() {
     let here = SqliteStore::open(&path).await.unwrap();
     let nodes = Nodes::new(here, SqliteStore::open(&path).await.unwrap()).await;
     nodes.every_revocation_arrives().await;
-}
-
-#[cfg(any(feature = "postgres", feature = "redis"))]
-fn server(variable: &str) -> String {
-    std::env::var(variable).unwrap_or_else(|_| {
-        panic!("{variable} is not set: run `tests/run test`, which starts the servers, or name one")
-    })
 }
 
 /// A node whose line is cut hears nothing, says so, and catches up once it is mended.
@@ -68,24 +63,10 @@ mod postgres {
         verifier.verify(pair.access_token()).await.is_ok()
     }
 
-    async fn database(name: &'static str) -> String {
-        let url = server("TEST_POSTGRES_URL");
-        let mut admin = PgConnection::connect(&url).await.unwrap();
-        for statement in [
-            "DROP DATABASE IF EXISTS # WITH (FORCE)",
-            "CREATE DATABASE #",
-        ] {
-            let statement = statement.replace('#', name);
-            let done = raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut admin);
-            done.await.unwrap();
-        }
-        format!("{}/{name}", url.rsplit_once('/').unwrap().0)
-    }
-
     /// R9: also when the connection that listens is lost just before.
     #[tokio::test]
     async fn what_is_revoked_at_one_node_is_refused_at_the_other_within_a_second() {
-        let url = database("feed_nodes").await;
+        let url = servers_kit::postgres("feed_nodes").await;
         let here = PostgresStore::connect(&url).await.unwrap();
         let nodes = Nodes::new(here, PostgresStore::connect(&url).await.unwrap()).await;
         nodes.every_revocation_arrives().await;
@@ -108,7 +89,7 @@ mod postgres {
     /// R9: catch-up after an outage.
     #[tokio::test]
     async fn a_node_that_was_cut_off_catches_up() {
-        let url = database("feed_outage").await;
+        let url = servers_kit::postgres("feed_outage").await;
         let address = url.split(['@', '/']).nth(3).unwrap();
         let line = Line::to(address).await;
         let through = url.replace(address, &line.address.to_string());
@@ -120,7 +101,7 @@ mod postgres {
     /// A verifying process needs no right to write.
     #[tokio::test]
     async fn to_follow_the_feed_the_right_to_read_is_enough() {
-        let url = database("feed_reader").await;
+        let url = servers_kit::postgres("feed_reader").await;
         let nodes = {
             let store = PostgresStore::connect(&url).await.unwrap();
             Nodes::new(store.clone(), store).await
@@ -161,18 +142,17 @@ mod redis_ {
 
     use super::*;
 
-    /// A database for each test; other files use 0 and 1. What is published reaches all of them.
-    fn url(database: u8) -> String {
-        format!("{}/{database}", server("TEST_REDIS_URL"))
-    }
-
     /// R9: also when the connection that listens is lost just before.
     #[tokio::test]
     async fn what_is_revoked_at_one_node_is_refused_at_the_other_within_a_second() {
-        let here = RedisStore::connect(&url(2)).await.unwrap();
-        let nodes = Nodes::new(here, RedisStore::connect(&url(2)).await.unwrap()).await;
+        let here = RedisStore::connect(&servers_kit::redis(2)).await.unwrap();
+        let nodes = Nodes::new(
+            here,
+            RedisStore::connect(&servers_kit::redis(2)).await.unwrap(),
+        )
+        .await;
         nodes.every_revocation_arrives().await;
-        let client = redis::Client::open(url(2)).unwrap();
+        let client = redis::Client::open(servers_kit::redis(2)).unwrap();
         let mut admin = client.get_multiplexed_async_connection().await.unwrap();
         for _ in 0..10 {
             let pair = nodes.sign_in().await;
@@ -191,7 +171,7 @@ mod redis_ {
     /// R9: catch-up after an outage.
     #[tokio::test]
     async fn a_node_that_was_cut_off_catches_up() {
-        let url = url(3);
+        let url = servers_kit::redis(3);
         let address = url.split('/').nth(2).unwrap();
         let line = Line::to(address).await;
         let through = url.replace(address, &line.address.to_string());
@@ -204,7 +184,7 @@ mod redis_ {
     #[tokio::test]
     async fn a_connection_of_ones_own_hears_within_a_second_too() {
         let manager = async || {
-            let client = redis::Client::open(url(4)).unwrap();
+            let client = redis::Client::open(servers_kit::redis(4)).unwrap();
             RedisStore::from_manager(redis::aio::ConnectionManager::new(client).await.unwrap())
         };
         let nodes = Nodes::new(manager().await, manager().await).await;

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod issue_kit;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod servers_kit;
 
 use auth_layer::endpoint::Limits;
 use auth_layer::store::{MemoryStore, SessionStore};
@@ -85,4 +87,46 @@ async fn a_hundred_refreshes_with_one_key_get_one_child_from_sqlite() {
 async fn a_hundred_refreshes_with_their_own_keys_are_one_reuse_in_sqlite() {
     let (_folder, store) = sqlite().await;
     many_keys_one_reuse(store).await;
+}
+
+#[cfg(feature = "postgres")]
+async fn postgres(database: &str) -> auth_layer::store::PostgresStore {
+    let url = servers_kit::postgres(database).await;
+    auth_layer::store::PostgresStore::connect(&url)
+        .await
+        .unwrap()
+}
+
+/// E2, first half.
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_refreshes_with_one_key_get_one_child_from_postgres() {
+    one_key_one_child(postgres("races_one_key").await).await;
+}
+
+/// E2, second half.
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_refreshes_with_their_own_keys_are_one_reuse_in_postgres() {
+    many_keys_one_reuse(postgres("races_many_keys").await).await;
+}
+
+#[cfg(feature = "redis")]
+async fn redis() -> auth_layer::store::RedisStore {
+    let url = servers_kit::redis(7);
+    auth_layer::store::RedisStore::connect(&url).await.unwrap()
+}
+
+/// E2, first half.
+#[cfg(feature = "redis")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_refreshes_with_one_key_get_one_child_from_redis() {
+    one_key_one_child(redis().await).await;
+}
+
+/// E2, second half.
+#[cfg(feature = "redis")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_refreshes_with_their_own_keys_are_one_reuse_in_redis() {
+    many_keys_one_reuse(redis().await).await;
 }

@@ -15,6 +15,7 @@ mod crowd;
 mod dice;
 mod feed;
 mod history;
+mod list;
 mod single;
 
 pub use crowd::{
@@ -27,6 +28,7 @@ pub use feed::{
     revocations_reach_whoever_listens,
 };
 pub use history::histories_follow_the_decision;
+pub use list::a_list_names_the_newest_and_is_bounded;
 pub use single::{
     a_dropped_rotation_is_whole_or_nothing, a_taken_id_harms_nobody,
     everything_of_a_session_comes_back, expired_sessions_go_in_bounded_batches,
@@ -43,6 +45,7 @@ pub async fn all<S: SessionStore>(store: S) {
     everything_of_a_session_comes_back(&*store).await;
     a_taken_id_harms_nobody(&*store).await;
     a_dropped_rotation_is_whole_or_nothing(&*store).await;
+    a_list_names_the_newest_and_is_bounded(&store).await;
     for seed in 0..32 {
         histories_follow_the_decision(&*store, seed).await;
     }

@@ -27,7 +27,7 @@ fn url() -> String {
     in_database(0)
 }
 
-/// Other files use the databases up to 4.
+/// Other files use 1 to 4 and 7.
 fn in_database(number: u8) -> String {
     let url = server();
     if number == 0 {
