@@ -103,6 +103,42 @@ async fn two_thousand_requests_across_expiries_see_no_401_and_one_refresh_for_ea
     );
 }
 
+/// The same in the other dialect: uploads over hyper, and reads over reqwest.
+#[tokio::test]
+async fn both_clients_stay_signed_in_over_oauth2() {
+    let setting = Setting::new();
+    let (api, token) = (setting.server.url("/api/me"), setting.server.url("/token"));
+    let tokens = setting.path("tokens.json");
+    let what = ["--api", &api, "--refresh", &token, "--tokens", &tokens];
+    let what = [what.as_slice(), &["--grant", "oauth2"]].concat();
+
+    let first = setting.sign_in("alice", "wonderland").await;
+    std::fs::write(&tokens, first.to_string()).unwrap();
+    let load = ["-n", "120", "-c", "2", "--every", "50ms", "--body", "20000"];
+    let output = run("client", &[what.as_slice(), &load].concat());
+    let counts: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for (what, expected) in [("ok", 120), ("status_401", 0), ("errors", 0)] {
+        assert_eq!(counts[what], expected, "{what}: {counts}");
+    }
+    let read = || serde_json::from_slice(&std::fs::read(&tokens).unwrap()).unwrap();
+    let after_uploads = generation(&read());
+    assert_eq!(counts["refreshes"], after_uploads);
+    assert!(after_uploads >= 1, "{counts}");
+
+    let output = run(
+        "reqwest_client",
+        &[what.as_slice(), &["-n", "12", "--every", "400ms"]].concat(),
+    );
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(said.lines().count(), 12, "{said}");
+    assert!(
+        said.lines()
+            .all(|it| it.starts_with("200 OK") && it.contains("alice")),
+        "{said}"
+    );
+    assert!(generation(&read()) > after_uploads);
+}
+
 /// R10, the part of SQLite and the server.
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_survive_the_server_being_killed_amid_two_thousand_rotations() {

@@ -6,7 +6,7 @@ use auth_layer::store::{PostgresStore, SessionStore, SqliteStore};
 use crate::BoxError;
 use crate::report::{Bar, Report};
 use crate::rounds::{Effort, Series};
-use crate::sessions::{CALLERS, Database, Folder, Seat, rate, runtime};
+use crate::sessions::{CALLERS, Database, Engine as _, Folder, GroupCommit, Seat, rate, runtime};
 use crate::stores::Stores;
 
 const FEW: u32 = 1_000;
@@ -56,7 +56,28 @@ async fn sqlite(effort: Effort, report: &mut Report) -> Result<(), BoxError> {
         folder.fill("few.db", FEW).await?,
         folder.fill("many.db", MANY).await?,
     ];
-    compare("sqlite", [few, many], sessions, effort, report).await
+    compare("sqlite", [few, many], sessions, effort, report).await?;
+    engine(&folder, effort, report).await
+}
+
+/// How flat SQLite itself is, without callers and threads of ours: for comparison.
+async fn engine(folder: &Folder, effort: Effort, report: &Report) -> Result<(), BoxError> {
+    let mut engines = [
+        GroupCommit::of(folder.file("few.db")),
+        GroupCommit::of(folder.file("many.db")),
+    ];
+    for callers in CALLERS {
+        let mut rates = [Series::default(), Series::default()];
+        for _ in 0..effort.rounds {
+            for (engine, rates) in engines.iter_mut().zip(&mut rates) {
+                rates.push(engine.rate(callers, effort.turn).await?);
+            }
+        }
+        let [small, large] = rates;
+        let name = format!("{}, {callers}", GroupCommit::NAME);
+        report.row(&[&name, &small, &large, &small.over(&large)]);
+    }
+    Ok(())
 }
 
 /// Every caller has its share of all sessions.

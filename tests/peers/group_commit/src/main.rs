@@ -1,8 +1,9 @@
 //! What SQLite does without the store: one thread, a transaction of so many rotations after the other, each transaction
-//! durable (WAL, `synchronous=FULL`).
+//! durable (WAL, `synchronous=FULL`). The sessions take turns, whatever their place in the file.
 //!
 //! usage: group-commit FILE ROTATIONS_A_TRANSACTION SECONDS; prints rotations per second
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior, params};
@@ -18,13 +19,16 @@ fn main() -> Result<()> {
     on.pragma_update(None, "journal_mode", "wal")?;
     on.pragma_update(None, "synchronous", "full")?;
     // As many bytes as the store's.
-    on.pragma_update(None, "wal_autocheckpoint", 4_000)?;
-    let mut sessions = sessions(&on, together.parse()?)?;
+    let page: i64 = on.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    on.pragma_update(None, "wal_autocheckpoint", 16_000 * 1_024 / page)?;
+    on.pragma_update(None, "cache_size", -64 * 1_024)?;
+    let together = together.parse()?;
+    let mut sessions = sessions(&on)?;
     let turn = Duration::from_secs(seconds.parse()?);
     let (begin, mut count) = (now(), 0_u64);
     while begin.elapsed() < turn {
-        commit(&mut on, &mut sessions)?;
-        count += sessions.len() as u64;
+        commit(&mut on, &mut sessions, together)?;
+        count += together as u64;
     }
     println!("{}", count as f64 / begin.elapsed().as_secs_f64());
     Ok(())
@@ -36,9 +40,11 @@ struct Session {
     current: [u8; 32],
 }
 
-fn sessions(on: &Connection, most: usize) -> Result<Vec<Session>> {
-    let mut find = on.prepare("SELECT id, generation, current_hash FROM auth_session LIMIT ?")?;
-    let found = find.query_map([most as i64], |row| {
+/// In no order.
+fn sessions(on: &Connection) -> Result<VecDeque<Session>> {
+    let mut find =
+        on.prepare("SELECT id, generation, current_hash FROM auth_session ORDER BY random()")?;
+    let found = find.query_map([], |row| {
         Ok(Session {
             id: row.get(0)?,
             generation: row.get(1)?,
@@ -48,10 +54,11 @@ fn sessions(on: &Connection, most: usize) -> Result<Vec<Session>> {
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Rotates each session once.
-fn commit(on: &mut Connection, sessions: &mut [Session]) -> Result<()> {
+/// Rotates so many sessions, those that have waited longest.
+fn commit(on: &mut Connection, sessions: &mut VecDeque<Session>, together: usize) -> Result<()> {
     let transaction = on.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for session in sessions {
+    for _ in 0..together {
+        let mut session = sessions.pop_front().ok_or("no sessions")?;
         let mut child = [0; 32];
         child[24..].copy_from_slice(&session.generation.to_be_bytes());
         let mut rotate = transaction.prepare_cached(include_str!("../../statements/sqlite.sql"))?;
@@ -75,6 +82,7 @@ fn commit(on: &mut Connection, sessions: &mut [Session]) -> Result<()> {
         }
         session.generation = generation;
         session.current = child;
+        sessions.push_back(session);
     }
     Ok(transaction.commit()?)
 }

@@ -12,7 +12,8 @@ use std::time::Duration;
 use auth_layer::store::{MemoryStore, SessionStore};
 
 pub(crate) use self::load::{Seat, rate, session, sign_in};
-pub(crate) use self::{postgres::Database, sqlite::Folder};
+pub(crate) use self::postgres::Database;
+pub(crate) use self::sqlite::{Folder, GroupCommit};
 
 use crate::BoxError;
 use crate::report::{Bar, Report};
@@ -22,7 +23,7 @@ use crate::stores::Stores;
 pub(crate) const CALLERS: [usize; 3] = [1, 16, 64];
 
 /// What the engine does without the store, for as many callers.
-trait Engine {
+pub(crate) trait Engine {
     const NAME: &'static str;
 
     async fn rate(&mut self, callers: usize, turn: Duration) -> Result<f64, BoxError>;

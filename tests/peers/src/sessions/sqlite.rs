@@ -61,11 +61,16 @@ const FILL: &str = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n +
     1800000000000 + 7776000000 FROM numbers";
 
 /// `group_commit`, a process of its own: the newest rusqlite and sqlx cannot be in one.
-struct GroupCommit {
+pub(crate) struct GroupCommit {
     file: PathBuf,
 }
 
 impl GroupCommit {
+    /// Among the sessions of a store that is closed.
+    pub(crate) fn of(file: PathBuf) -> Self {
+        Self { file }
+    }
+
     /// With SQLite's own size of a page, which serves it best.
     async fn create(file: PathBuf) -> Result<Self, BoxError> {
         let options = SqliteConnectOptions::new().filename(&file).page_size(4_096);
