@@ -155,8 +155,13 @@ fn kind(error: &StoreError) -> KeyringStoreErrorKind {
 #[cfg(feature = "test-util")]
 #[tokio::test]
 async fn it_keeps_the_word_of_the_trait() {
+    use refresh_client_layer::test_util::check_store;
     let vault = Vault::default();
-    refresh_client_layer::test_util::check_store(|| vault.store()).await;
+    let store = vault.store();
+    check_store(|| store.clone()).await;
+    // Several processes need a file to take turns by.
+    let folder = tempfile::tempdir().unwrap();
+    check_store(|| vault.store().lock_file(folder.path().join("lock"))).await;
     assert_eq!(vault.accounts(), [""; 0], "nothing is left behind");
 }
 
