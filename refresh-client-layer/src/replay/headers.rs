@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 ///
 /// Every request pays for what is kept, and few are sent twice. The clone of a map costs an
 /// allocation for each value; this costs one, and the map made of it shares that.
-pub(super) struct Headers(Bytes);
+pub(super) struct Headers(Vec<u8>);
 
 impl Headers {
     pub(super) fn of(map: &HeaderMap) -> Self {
@@ -19,16 +19,17 @@ impl Headers {
             text.extend_from_slice(value.as_bytes());
             text.push(b'\n');
         }
-        Self(text.into())
+        Self(text)
     }
 
-    pub(super) fn into_map(mut self) -> HeaderMap {
-        let lines = self.0.iter().filter(|it| **it == b'\n').count();
+    pub(super) fn into_map(self) -> HeaderMap {
+        let mut text = Bytes::from(self.0);
+        let lines = text.iter().filter(|it| **it == b'\n').count();
         // The token is one more.
         let mut map = HeaderMap::with_capacity(lines + 1);
-        while let Some(end) = self.0.iter().position(|it| *it == b'\n') {
-            let line = self.0.split_to(end);
-            self.0.advance(1);
+        while let Some(end) = text.iter().position(|it| *it == b'\n') {
+            let line = text.split_to(end);
+            text.advance(1);
             let (name, value) = header(line).expect("it was a header when it was written down");
             map.append(name, value);
         }
