@@ -3,10 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod issue_kit;
+mod log_kit;
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use auth_layer::Revocations;
@@ -16,6 +17,7 @@ use auth_layer::store::{
     StoreError, StoreErrorKind,
 };
 use issue_kit::{Down, NOW};
+use log_kit::Log;
 
 /// Its feed fails five times, is there for a moment, and fails again.
 struct Shaky(AtomicU32);
@@ -56,27 +58,9 @@ impl SessionStore for Shaky {
     }
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn an_outage_is_said_once_with_its_cause_and_so_is_its_end() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false);
-    let subscriber = subscriber.with_writer(move || writer.clone()).finish();
-    tracing::subscriber::set_global_default(subscriber).unwrap();
+    let log = Log::of_all_threads();
 
     let store = Arc::new(Shaky(AtomicU32::new(0)));
     let clock = ManualClock::at(NOW);
@@ -89,7 +73,7 @@ async fn an_outage_is_said_once_with_its_cause_and_so_is_its_end() {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     drop(feed);
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     let count = |what| text.matches(what).count();
     assert_eq!((count("is down"), count("has caught up")), (2, 1), "{text}");
     assert_eq!(count("as if the line were cut"), 2, "{text}");

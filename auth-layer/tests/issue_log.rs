@@ -3,46 +3,19 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod issue_kit;
-
-use std::io;
-use std::sync::{Arc, Mutex};
+mod log_kit;
 
 use auth_layer::endpoint::CookieMode;
 use auth_layer::issue::RefreshRequest;
 use auth_layer::store::MemoryStore;
 use auth_layer::{RefreshToken, TokenEndpoints};
 use issue_kit::*;
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    /// What was written since the last time.
-    fn take(&self) -> String {
-        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
-        String::from_utf8(bytes).unwrap()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use log_kit::Log;
 
 /// Law E1: whatever is refused leaves a line that says why, and no token.
 #[tokio::test]
 async fn each_refusal_is_in_the_log_with_its_kind() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false);
-    let subscriber = subscriber.with_writer(move || writer.clone()).finish();
-    tracing::subscriber::set_global_default(subscriber).unwrap();
+    let log = Log::of_all_threads();
 
     let mut server = Server::new(MemoryStore::new());
     server.endpoints = TokenEndpoints::new(server.issuer.clone())

@@ -5,10 +5,10 @@
 
 mod dpop_kit;
 mod issue_kit;
+mod log_kit;
 
 use std::fmt::Write as _;
-use std::io;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use auth_layer::claims::Thumbprint;
 use auth_layer::issue::{NewSession, RefreshRequest};
@@ -16,30 +16,8 @@ use auth_layer::proof::Dpop;
 use auth_layer::store::{CustomClaims, MemoryStore, SessionStore};
 use auth_layer::{IdempotencyKey, RefreshSecrets, RefreshToken};
 use issue_kit::*;
+use log_kit::Log;
 use serde_json::json;
-use tracing_subscriber::fmt::MakeWriter;
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
 
 /// Everything that happens to a session, and every secret that took part.
 async fn a_full_life(store: impl SessionStore, log: &Log) -> (String, Vec<String>) {
@@ -103,7 +81,7 @@ async fn a_full_life(store: impl SessionStore, log: &Log) -> (String, Vec<String
     }
     let secret = RefreshSecrets::new(&SECRET).unwrap();
     write!(printed, "{secret:?} {:?}", RefreshToken::from(&*token)).unwrap();
-    printed.push_str(&String::from_utf8_lossy(&log.0.lock().unwrap()));
+    printed.push_str(&log.text());
     (printed, secrets)
 }
 
