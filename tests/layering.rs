@@ -32,6 +32,7 @@ const SERVER_HALVES: (&[&str], &[&str]) = (
 
 const CLIENT: &[&str] = &[
     "clock",
+    "timer",
     "dpop",
     "metrics",
     "tokens",

@@ -136,6 +136,7 @@ mod store;
 #[cfg(feature = "test-util")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
 pub mod test_util;
+mod timer;
 mod tokens;
 
 pub use crate::event::{EndReason, Event, Events};

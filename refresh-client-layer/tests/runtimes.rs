@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake};
 use std::thread::Thread;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use http::StatusCode;
@@ -22,10 +23,7 @@ fn waiters_take_over_when_the_runtime_of_a_refresh_dies() {
     let world = World::new();
     let session = world.session();
     world.hold();
-    let starting = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
+    let starting = timed();
     starting.block_on(async {
         let refresh = tokio::spawn({
             let session = session.clone();
@@ -34,11 +32,7 @@ fn waiters_take_over_when_the_runtime_of_a_refresh_dies() {
         world.called(1).await;
         drop(refresh);
     });
-    let waiting = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
-    let token = waiting.block_on(async {
+    let token = timed().block_on(async {
         let waiter = tokio::spawn({
             let session = session.clone();
             async move { session.force_refresh().await }
@@ -52,6 +46,57 @@ fn waiters_take_over_when_the_runtime_of_a_refresh_dies() {
         waiter.await.unwrap()
     });
     assert_eq!(token.unwrap().secret(), "access-3");
+}
+
+/// Law C5.
+#[test]
+fn a_request_that_waits_may_move_to_another_runtime() {
+    let world = World::new();
+    let session = world.session();
+    world.hold();
+    let mut waiter = Box::pin(session.force_refresh());
+    let first = timed();
+    first.block_on(async {
+        assert!((&mut waiter).now_or_never().is_none());
+        world.called(1).await;
+    });
+    drop(first);
+    let answer = async {
+        world.called(2).await;
+        world.release();
+    };
+    let (token, ()) = timed().block_on(async { tokio::join!(waiter, answer) });
+    assert_eq!(token.unwrap().secret(), "access-3");
+}
+
+/// Law C5.
+#[test]
+fn a_wait_ends_in_time_on_the_runtime_that_it_moved_to() {
+    let world = World::new();
+    let elsewhere = timed();
+    let session = world
+        .builder()
+        .runtime(elsewhere.handle().clone())
+        .wait_timeout(Duration::from_millis(50))
+        .build()
+        .unwrap();
+    world.hold();
+    let mut waiter = Box::pin(session.force_refresh());
+    let first = timed();
+    first.block_on(async { assert!((&mut waiter).now_or_never().is_none()) });
+    drop(first);
+    let error = timed().block_on(waiter).unwrap_err();
+    assert!(matches!(
+        error,
+        TokenError::RefreshUnavailable(error) if error.kind() == UnavailableKind::TimedOut
+    ));
+}
+
+fn timed() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime")
 }
 
 #[test]

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use tokio::runtime::Handle;
-use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::replay::Response;
+use crate::timer::Timer;
 
 /// A gRPC response whose status is not known yet.
 pub(super) struct Answer<T> {
     response: Option<T>,
-    deadline: Pin<Box<Sleep>>,
+    deadline: Pin<Box<Timer>>,
 }
 
 impl<T: Response> Answer<T> {
@@ -24,7 +24,7 @@ impl<T: Response> Answer<T> {
         }
         Ok(Self {
             response: Some(response),
-            deadline: Box::pin(sleep_until(Instant::now() + PATIENCE)),
+            deadline: Box::pin(Timer::new(PATIENCE)),
         })
     }
 

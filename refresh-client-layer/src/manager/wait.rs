@@ -1,18 +1,17 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use tokio::runtime::Handle;
 use tokio::sync::futures::OwnedNotified;
-use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::error::{RefreshUnavailable, UnavailableKind};
 use super::shared::Shared;
 use super::want::{Verdict, Want};
 use crate::clock::Now;
 use crate::metrics::Waiter;
+use crate::timer::Timer;
 
 /// A verdict, now or later.
 pub(crate) enum Pending {
@@ -31,7 +30,7 @@ impl Pending {
                 shared: shared.clone(),
                 want,
                 changed,
-                deadline: deadline(shared),
+                deadline: Timer::new(shared.settings.wait_timeout),
                 waiter: Waiter::begin(),
             })),
         }
@@ -52,8 +51,9 @@ pin_project! {
         want: Want,
         #[pin]
         changed: OwnedNotified,
+        // On the waiter's own runtime: that of the refresh may go away.
         #[pin]
-        deadline: Option<Sleep>,
+        deadline: Timer,
         waiter: Waiter,
     }
 }
@@ -70,19 +70,9 @@ impl Future for Wait {
                 return Poll::Ready(verdict);
             }
         }
-        match this.deadline.as_pin_mut().map(|sleep| sleep.poll(cx)) {
-            Some(Poll::Ready(())) => {
-                let error = RefreshUnavailable::new(UnavailableKind::TimedOut);
-                let state = this.shared.state();
-                Poll::Ready(state.settle(this.want, error, Now::read()))
-            }
-            Some(Poll::Pending) | None => Poll::Pending,
-        }
+        ready!(this.deadline.poll(cx));
+        let error = RefreshUnavailable::new(UnavailableKind::TimedOut);
+        let state = this.shared.state();
+        Poll::Ready(state.settle(this.want, error, Now::read()))
     }
-}
-
-/// The waiter's own runtime wakes it, if it has one: that of the refresh may go away.
-fn deadline(shared: &Shared) -> Option<Sleep> {
-    Handle::try_current().ok()?;
-    Some(sleep_until(Instant::now() + shared.settings.wait_timeout))
 }
