@@ -61,7 +61,8 @@ impl PostgresStore {
 
     /// Uses connections of your own, and brings the schema up to date.
     ///
-    /// Up to 4 are used for rotations at once. Recommended: `test_before_acquire(false)` with a ping
+    /// Give it 6 or more: rotations use up to 4 at once, and sign-ins, lists and revocations wait for the
+    /// others. Recommended: `test_before_acquire(false)` with a ping
     /// of those that were idle, an `acquire_timeout` of a few seconds, and on each connection
     /// `lock_timeout`, `statement_timeout` and `enable_seqscan = off`.
     ///

@@ -61,7 +61,7 @@ impl fmt::Debug for Rotations {
 }
 
 /// How many rotations may wait: above, callers are turned away rather than kept for seconds.
-const QUEUE: usize = 16 * 1024;
+pub(super) const QUEUE: usize = 16 * 1024;
 /// How many travel together at most.
 const BATCH: usize = 512;
 /// How many batches are on their way at once, each on a connection.

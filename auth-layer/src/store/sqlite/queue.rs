@@ -48,5 +48,5 @@ impl<J> fmt::Debug for Queue<J> {
 }
 
 /// Above, callers are turned away rather than kept for seconds.
-const LENGTH: usize = 16 * 1024;
+pub(super) const LENGTH: usize = 16 * 1024;
 const LONGEST_WAIT: Duration = Duration::from_secs(10);

@@ -126,6 +126,6 @@ impl Task {
 }
 
 /// How many are committed together at most.
-const BATCH: usize = 512;
+pub(super) const BATCH: usize = 512;
 /// How often others have a turn before less is committed than the last time.
 const PATIENCE: usize = 64;

@@ -1,3 +1,5 @@
+use futures_util::FutureExt as _;
+
 use super::*;
 
 /// R1 and R4, across two servers.
@@ -33,4 +35,24 @@ async fn two_stores_that_start_at_once_take_turns_with_the_schema() {
     for opened in tasks.join_all().await {
         opened.unwrap();
     }
+}
+
+/// On one thread nothing is on its way before all have asked.
+#[tokio::test]
+async fn above_what_may_wait_callers_are_turned_away_and_nobody_else_is() {
+    let (store, _) = store().await;
+    store.insert(session(0)).await.unwrap();
+    let ask = || Box::pin(store.rotate(keyed(0, 0)));
+    let mut waiting: Vec<_> = (0..rotations::QUEUE).map(|_| ask()).collect();
+    for one in &mut waiting {
+        assert!(one.now_or_never().is_none());
+    }
+    let error = ask().now_or_never().unwrap().unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Overloaded);
+    // Whoever goes away makes room.
+    waiting.truncate(1);
+    for one in waiting {
+        assert_outcome(one.await, Outcome::Advanced);
+    }
+    assert_outcome(ask().await, Outcome::Replayed);
 }

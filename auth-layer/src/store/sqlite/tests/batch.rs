@@ -1,5 +1,8 @@
+use futures_util::future::join_all;
+
 use super::*;
 use crate::store::Dead;
+use crate::store::sqlite::writer::BATCH;
 
 #[tokio::test]
 async fn a_statement_that_fails_takes_the_whole_batch_back_and_the_next_goes_through() {
@@ -149,4 +152,19 @@ async fn rotations_go_on_while_many_sessions_are_deleted() {
         rotations >= batches / 2,
         "{rotations} during {batches} batches"
     );
+}
+
+#[tokio::test]
+async fn above_what_may_wait_callers_are_turned_away_and_nobody_else_is() {
+    let (_folder, path) = path();
+    let store = SqliteStore::open(&path).await.unwrap();
+    // More than a whole batch in the hand of the thread, and all that may wait.
+    let asked = queue::LENGTH + BATCH + 1;
+    let all = join_all((0..asked).map(|_| store.writer.write(|_| Ok(()))));
+    let answers = in_one_batch(&store, all).await;
+    let turned_away = |answer: &&Result<(), StoreError>| matches!(answer, Err(error) if error.kind() == StoreErrorKind::Overloaded);
+    let turned_away = answers.iter().filter(turned_away).count();
+    assert_ne!(turned_away, 0);
+    let done = answers.iter().filter(|answer| answer.is_ok()).count();
+    assert_eq!(done, asked - turned_away);
 }
