@@ -1,6 +1,8 @@
 //! The guides say what the code says.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+mod defaults;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
