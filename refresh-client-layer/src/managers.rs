@@ -90,8 +90,9 @@ pub struct TokenManagers<K> {
 /// In the extensions of a request: whose session it belongs to. Only the very type that the
 /// [`TokenManagers`] are keyed by counts.
 ///
-/// Set it from what *you* know of the caller, never from something that the caller says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Set it from what *you* know of the caller, never from something that the caller says. `Debug` does
+/// not print it, as it may be the very cookie of the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_structs, reason = "a key, to be written by users")]
 pub struct SessionKey<K>(pub K);
 
@@ -173,6 +174,12 @@ where
     /// True if no key is held.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl<K> fmt::Debug for SessionKey<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SessionKey").finish_non_exhaustive()
     }
 }
 

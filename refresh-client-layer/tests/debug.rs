@@ -37,7 +37,8 @@ use refresh_client_layer::test_util::TokenServer;
 use refresh_client_layer::{
     AuthClient, FileStore, FileStoreError, HttpRefresher, IdempotencyKey, KeyringStore,
     KeyringStoreError, LoadError, LoadErrorKind, MemoryStore, Origin, RefreshError, RefreshLayer,
-    RefreshRequest, StoredTokens, TokenError, TokenManager, TokenManagers, TokenSet, TokenStore,
+    RefreshRequest, SessionKey, StoredTokens, TokenError, TokenManager, TokenManagers, TokenSet,
+    TokenStore,
 };
 use support::{BoxError, World};
 use tower::{Layer as _, Service as _, ServiceExt as _};
@@ -210,6 +211,7 @@ async fn sessions(table: &mut Table, secrets: &Secrets) {
     let managers = builder.build();
     managers.get(&"alice".to_owned()).await.unwrap().unwrap();
     table.add(&managers);
+    table.add(&SessionKey(REFRESH));
 }
 
 fn layers(table: &mut Table, secrets: &Secrets) {
@@ -313,7 +315,7 @@ async fn refused(secrets: &Secrets, status: u16, code: &'static str) -> TokenErr
     session.force_refresh().await.unwrap_err()
 }
 
-/// The public structs and enums that can hold text: what is `Copy` cannot.
+/// The public structs and enums that can hold text: what is `Copy`, and of one type only, cannot.
 fn public_types() -> Vec<String> {
     let mut types = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
@@ -338,7 +340,7 @@ fn declared(code: &str) -> Vec<String> {
         let declared = ["pub struct ", "pub enum "];
         if let Some(rest) = declared.iter().find_map(|it| line.strip_prefix(it)) {
             let name = rest.split(|it: char| !it.is_alphanumeric()).next().unwrap();
-            if !attributes.contains("Copy") {
+            if rest.contains('<') || !attributes.contains("Copy") {
                 types.push(name.to_owned());
             }
         }
@@ -352,4 +354,4 @@ fn declared(code: &str) -> Vec<String> {
 }
 
 /// Hidden, and inside of others.
-const HIDDEN: [&str; 3] = ["Head", "Source", "Spare"];
+const HIDDEN: [&str; 4] = ["Head", "Source", "Spare", "Target"];
