@@ -26,6 +26,12 @@ impl Now {
         }
     }
 
+    /// Milliseconds since 1970.
+    pub(crate) fn millis(self) -> u64 {
+        let since_epoch = self.wall.duration_since(SystemTime::UNIX_EPOCH);
+        since_epoch.map_or(0, |it| u64::try_from(it.as_millis()).unwrap_or_default())
+    }
+
     /// This moment `later` on.
     pub(crate) fn after(self, later: Duration) -> Self {
         Self {
@@ -33,6 +39,12 @@ impl Now {
             wall: self.wall + later,
         }
     }
+}
+
+/// In `wait` from now. The end of a wait that no clock can tell is one that nobody lives to see.
+pub(crate) fn end_of(wait: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(wait).unwrap_or(now + A_LIFE)
 }
 
 /// What comes of `work`, `None` if it takes longer than `limit`. Where there is no runtime, there is no
@@ -53,6 +65,8 @@ pub(crate) fn until(deadline: SystemTime, now: SystemTime) -> Duration {
 pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
     rng().random()
 }
+
+const A_LIFE: Duration = Duration::from_secs(50 * 365 * 24 * 3600);
 
 /// A number between 0 and 1, to keep many clients from doing the same thing at the same moment.
 pub(crate) fn jitter() -> f64 {

@@ -7,6 +7,8 @@ use pin_project_lite::pin_project;
 use tokio::runtime::{Handle, Id};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::clock;
+
 pin_project! {
     /// Runs on the runtime that polls it, also after a move to another one; never where there is none.
     ///
@@ -22,7 +24,7 @@ pin_project! {
 impl Timer {
     pub(crate) fn new(after: Duration) -> Self {
         Self {
-            at: Instant::now() + after,
+            at: clock::end_of(after),
             runtime: None,
             sleep: None,
         }

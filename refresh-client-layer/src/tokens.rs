@@ -121,7 +121,7 @@ impl TokenSet {
         self
     }
 
-    /// How often the tokens of this session have been replaced, counted from 1.
+    /// Orders the tokens of a store: see [`generation`](Self::generation).
     ///
     /// Only stores set it: they must return the generation they were given.
     #[must_use]
@@ -148,7 +148,9 @@ impl TokenSet {
         &self.refresh
     }
 
-    /// How often the tokens of this session have been replaced, counted from 1.
+    /// Which tokens of a store are the newer ones: each refresh adds 1. Those that a program begins with
+    /// have 1; those of a [`sign_in`](crate::TokenManager::sign_in) the milliseconds since 1970, so that
+    /// no process takes an older session for a newer one.
     pub fn generation(&self) -> u64 {
         self.generation
     }

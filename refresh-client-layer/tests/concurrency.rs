@@ -222,6 +222,18 @@ async fn a_waiter_has_a_deadline_of_its_own() {
     assert_eq!(start.elapsed(), Duration::from_secs(3));
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_waits_without_a_limit_waits() {
+    let world = World::new();
+    let session = world
+        .builder()
+        .wait_timeout(Duration::MAX)
+        .attempt_timeout(Duration::MAX)
+        .build()
+        .unwrap();
+    assert_eq!(session.force_refresh().await.unwrap().secret(), "access-2");
+}
+
 /// Law C6.
 #[tokio::test]
 async fn a_refresher_may_answer_at_once() {

@@ -11,8 +11,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use http::StatusCode;
 use refresh_client_layer::{
-    Event, NotRetried, Outcome, RefreshError, RefreshErrorKind, RefreshUnavailable, TokenSet,
-    UnavailableKind,
+    Event, MemoryStore, NotRetried, Outcome, RefreshError, RefreshErrorKind, RefreshUnavailable,
+    TokenSet, UnavailableKind,
 };
 use support::{Answer, BoxError, World, drain, send, settle};
 
@@ -273,4 +273,15 @@ async fn honest_short_lived_tokens_are_no_storm() {
     }
     assert_eq!(world.calls(), 30);
     assert_eq!(world.count_api_calls(StatusCode::UNAUTHORIZED), 0);
+}
+
+/// By the wall clock, which cannot be paused.
+#[tokio::test]
+async fn a_lifetime_counts_from_when_it_was_stated() {
+    let world = World::new();
+    let tokens = TokenSet::new("access-1", "refresh-1").expires_in(Duration::from_millis(1));
+    let builder = world.builder().tokens(tokens).store(MemoryStore::new());
+    let session = builder.build().unwrap();
+    std::thread::sleep(Duration::from_millis(5));
+    assert_eq!(session.access_token().await.unwrap().secret(), "access-2");
 }

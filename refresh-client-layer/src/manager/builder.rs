@@ -132,10 +132,14 @@ impl TokenManagerBuilder {
         {
             return Err(BuildErrorKind::Tokens.into());
         }
+        let now = Now::read();
         let mut state = State::new(Session::Empty);
         match (&self.store, self.tokens) {
-            (Some(_), tokens) => state.session = Session::Unloaded(tokens),
-            (None, Some(tokens)) => state.sign_in(tokens, Now::read()),
+            (Some(_), tokens) => {
+                let given = tokens.map(|tokens| tokens.pinned(now.wall));
+                state.session = Session::Unloaded(given);
+            }
+            (None, Some(tokens)) => state.begin(tokens, now),
             (None, None) => {}
         }
         let store = self

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::shared::Shared;
 use super::state::{Session, Unsaved};
-use crate::clock;
+use crate::clock::{self, Now};
 use crate::event::{EndReason, Event};
 use crate::tokens::RefreshToken;
 
@@ -30,12 +30,13 @@ impl SignOut {
 
 /// Ends the session here at once; the rest of the work is what is returned.
 pub(super) fn end(shared: &Arc<Shared>) -> Leaving {
+    let now = Now::read();
     let (leaving, had_session) = {
         let mut state = shared.state_mut();
         let (leaving, unsaved) = match &state.session {
             Session::Live(live) => {
                 let token = live.tokens.refresh_token().clone();
-                (Leaving::With(token), Unsaved::End(u64::MAX))
+                (Leaving::With(token), until(now, state.generation))
             }
             Session::Unloaded(given) => {
                 let given = given.as_ref().map(|tokens| tokens.refresh_token().clone());
@@ -89,14 +90,23 @@ async fn left_in_store(shared: &Shared) -> Option<RefreshToken> {
     let _writer = shared.writing.lock().await;
     let stored = shared.store.load().await;
     let mut state = shared.state_mut();
+    let stored = stored.ok().flatten();
     match (&state.session, state.unsaved) {
-        (Session::Ended(EndReason::SignedOut), _) => state.unsaved = Unsaved::End(u64::MAX),
+        (Session::Ended(EndReason::SignedOut), _) => {
+            let generation = stored.as_ref().map_or(0, |it| it.tokens().generation());
+            state.unsaved = until(Now::read(), generation.max(state.generation));
+        }
         (_, Unsaved::SignIn) => {}
         // Those are another session's by now.
         _ => return None,
     }
-    let stored = stored.ok().flatten()?;
-    Some(stored.tokens().refresh_token().clone())
+    Some(stored?.tokens().refresh_token().clone())
+}
+
+/// Whatever other processes have stored until now, and nothing that somebody signs in with later.
+fn until(now: Now, generation: u64) -> Unsaved {
+    // A refresh under way may have stored one more.
+    Unsaved::End(now.millis().max(generation.saturating_add(1)))
 }
 
 impl Shared {

@@ -230,8 +230,10 @@ impl State {
         self.unsaved = Unsaved::Refresh;
     }
 
+    /// The time is a generation that no earlier session has reached, wherever it was: one grows by a
+    /// refresh, which takes longer than a millisecond.
     pub(super) fn sign_in(&mut self, tokens: TokenSet, now: Now) {
-        let tokens = tokens.with_generation(self.generation + 1);
+        let tokens = tokens.with_generation(now.millis().max(self.generation + 1));
         self.become_live(tokens, now, None);
         self.budget = Budget::default();
         self.unsaved = Unsaved::SignIn;
