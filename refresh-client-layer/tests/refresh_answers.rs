@@ -50,6 +50,17 @@ async fn tokens_are_read_tolerantly() {
     );
 }
 
+#[tokio::test]
+async fn an_empty_refresh_token_is_none_and_the_old_one_is_kept() {
+    let server = Server::default();
+    let http = server.answering(|| json(200, r#"{"access_token":"a","refresh_token":""}"#));
+    let session = session(HttpRefresher::json(JSON_URL, http));
+    session.force_refresh().await.unwrap();
+    session.force_refresh().await.unwrap();
+    let requests = server.requests();
+    assert_eq!(requests[0].body(), requests[1].body());
+}
+
 /// Law C15: a JWT without `expires_in`, from servers whose clocks are decades off.
 #[tokio::test(start_paused = true)]
 async fn an_exp_is_counted_from_the_date_of_the_answer() {
@@ -107,6 +118,36 @@ async fn what_ends_the_session() {
     assert_eq!(judged(session(patient)).await, TRANSIENT);
 }
 
+/// Frameworks use the names of OAuth in their own ways.
+#[tokio::test]
+async fn an_error_member_that_is_no_oauth_code_leaves_a_401_plain() {
+    for body in [
+        r#"{"statusCode":401,"message":"Unauthorized","error":"Unauthorized"}"#,
+        r#"{"error":{"code":401,"status":"UNAUTHENTICATED"}}"#,
+        r#"{"error":true,"error_description":["expired"]}"#,
+        r#"{"error":"something_else"}"#,
+    ] {
+        assert_eq!(
+            verdict(move || json(401, body)).await,
+            Verdict::Over,
+            "{body}"
+        );
+        assert_eq!(oauth_verdict(move || json(401, body)).await, TRANSIENT);
+        let http = Server::default().answering(move || json(401, body));
+        let patient = HttpRefresher::json(JSON_URL, http).keep_session_on_plain_401();
+        assert_eq!(judged(session(patient)).await, TRANSIENT, "{body}");
+        assert_eq!(verdict(move || json(403, body)).await, TRANSIENT, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn an_oauth_code_counts_whatever_its_description_is() {
+    let odd = r#"{"error":"invalid_grant","error_description":{"en":"expired"}}"#;
+    assert_eq!(oauth_verdict(|| json(400, odd)).await, Verdict::Over);
+    let odd = r#"{"error":"invalid_client","error_description":7}"#;
+    assert_eq!(verdict(|| json(401, odd)).await, CONFIGURATION);
+}
+
 #[tokio::test]
 async fn what_is_a_matter_of_configuration() {
     for code in [
@@ -115,6 +156,7 @@ async fn what_is_a_matter_of_configuration() {
         "invalid_request",
         "unsupported_grant_type",
         "invalid_scope",
+        "invalid_target",
     ] {
         let body = format!(r#"{{"error":"{code}"}}"#);
         for status in [400, 401] {
@@ -128,6 +170,7 @@ async fn what_is_a_matter_of_configuration() {
     }
     let csrf = r#"{"error":"csrf"}"#;
     assert_eq!(verdict(|| json(403, csrf)).await, CONFIGURATION);
+    assert_eq!(verdict(|| json(401, csrf)).await, CONFIGURATION);
     let dpop = r#"{"access_token":"a","refresh_token":"r","token_type":"DPoP"}"#;
     assert_eq!(verdict(|| json(200, dpop)).await, CONFIGURATION);
 }
@@ -174,10 +217,35 @@ async fn what_may_be_gone_at_the_next_try() {
     let superseded = r#"{"error":"invalid_grant","error_description":"superseded"}"#;
     assert_eq!(verdict(|| json(400, superseded)).await, TRANSIENT);
     assert_eq!(verdict(|| json(409, invalid)).await, TRANSIENT);
-    assert_eq!(
-        verdict(|| json(401, r#"{"error":"something_else"}"#)).await,
-        TRANSIENT
-    );
+    for code in ["use_dpop_nonce", "server_error", "temporarily_unavailable"] {
+        let body = format!(r#"{{"error":"{code}"}}"#);
+        assert_eq!(verdict(move || json(401, &body)).await, TRANSIENT, "{code}");
+    }
+}
+
+/// Law C11. A superseded token is given up at the fourth try.
+#[tokio::test(start_paused = true)]
+async fn a_409_that_does_not_speak_of_the_grant_never_ends_the_session() {
+    for conflict in [
+        || answer(409, Some("text/html"), "<p>Conflict"),
+        || json(409, r#"{"error":"Conflict"}"#),
+    ] {
+        let http = Server::default().answering(conflict);
+        let session = session(HttpRefresher::json(JSON_URL, http));
+        for _ in 0..8 {
+            let error = session.force_refresh().await.unwrap_err();
+            assert!(matches!(error, TokenError::RefreshUnavailable(_)));
+            tokio::time::advance(Duration::from_secs(61)).await;
+        }
+    }
+    let superseded = || json(409, r#"{"error":"invalid_grant"}"#);
+    let http = Server::default().answering(superseded);
+    let session = session(HttpRefresher::json(JSON_URL, http));
+    for _ in 0..3 {
+        session.force_refresh().await.unwrap_err();
+        tokio::time::advance(Duration::from_secs(61)).await;
+    }
+    assert_eq!(judged(session).await, Verdict::Over);
 }
 
 /// Law C11: the connection.

@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, DATE, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::wire::Endpoint;
 use super::{RefreshError, RefreshErrorKind, RefreshRequest};
@@ -50,9 +50,8 @@ impl Answer {
 
     /// The proof lacks a nonce, which came along (RFC 9449 section 8).
     pub(super) fn wants_nonce(&self) -> bool {
-        let code = self.error().and_then(|error| error.error);
         matches!(self.status.as_u16(), 400 | 401)
-            && code.is_some_and(|code| code == "use_dpop_nonce")
+            && (self.error()).is_some_and(|error| error.text("error") == Some("use_dpop_nonce"))
             && self.headers.contains_key("dpop-nonce")
     }
 
@@ -71,16 +70,12 @@ impl Answer {
     fn refusal(&self, endpoint: &Endpoint) -> (RefreshErrorKind, &'static str) {
         use RefreshErrorKind::{Configuration, Refused, Superseded, Transient};
 
-        if self.status == StatusCode::CONFLICT {
-            return (Superseded, "the refresh token has been superseded");
-        }
         let error = self.error();
-        let code = error.as_ref().and_then(|error| error.error.as_deref());
-        let description = error
-            .as_ref()
-            .and_then(|error| error.error_description.as_deref());
+        let code = error.as_ref().and_then(|error| error.text("error"));
+        let is_superseded = self.status == StatusCode::CONFLICT
+            || error.as_ref().is_some_and(ErrorJson::is_superseded);
         match (self.status.as_u16(), code) {
-            (400 | 401 | 403, Some("invalid_grant")) if is_superseded(description) => {
+            (400 | 401 | 403 | 409, Some("invalid_grant")) if is_superseded => {
                 (Superseded, "the refresh token has been superseded")
             }
             (400 | 401 | 403, Some("invalid_grant")) => {
@@ -101,15 +96,24 @@ impl Answer {
             (400..=499, Some("invalid_scope")) => {
                 (Configuration, "the server answered invalid_scope")
             }
+            (400..=499, Some("invalid_target")) => {
+                (Configuration, "the server answered invalid_target")
+            }
             (400..=499, Some("invalid_dpop_proof")) => (
                 Configuration,
                 "the server answered invalid_dpop_proof: the clock of this machine may be wrong",
             ),
-            (403, Some("csrf")) => (
+            (401 | 403, Some("csrf")) => (
                 Configuration,
                 "the server answered csrf: it does not take cookies from here",
             ),
-            (401, None) if endpoint.plain_401_refuses && self.is_plain(error.is_some()) => {
+            (400..=499, Some("use_dpop_nonce")) => {
+                (Transient, "the server wants another nonce in the proof")
+            }
+            (400..=499, Some("server_error" | "temporarily_unavailable")) => {
+                (Transient, "the token server failed")
+            }
+            (401, _) if endpoint.plain_401_refuses && self.is_plain(error.is_some()) => {
                 (Refused, "the server answered 401")
             }
             (300..=399, _) => (
@@ -127,11 +131,10 @@ impl Answer {
 
     fn error(&self) -> Option<ErrorJson> {
         let body = self.body.as_ref().filter(|_| self.may_be_json())?;
-        serde_json::from_slice(body).ok()
+        serde_json::from_slice(body).map(ErrorJson).ok()
     }
 
-    /// A bare 401, or JSON without a code. A page of HTML is some proxy's, and half a JSON object
-    /// says nothing.
+    /// A bare 401, or any JSON object. A page of HTML is some proxy's, and half an object says nothing.
     fn is_plain(&self, is_json_object: bool) -> bool {
         let is_text = self.media_type().is_none_or(|name| name == "text/plain");
         let is_empty = self.body.as_ref().is_some_and(Bytes::is_empty);
@@ -170,10 +173,18 @@ impl Answer {
     }
 }
 
-#[derive(Deserialize)]
-struct ErrorJson {
-    error: Option<String>,
-    error_description: Option<String>,
+/// Any JSON object: not every `error` in one is that of RFC 6749 section 5.2.
+struct ErrorJson(Map<String, Value>);
+
+impl ErrorJson {
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_str()
+    }
+
+    fn is_superseded(&self) -> bool {
+        self.text("error_description")
+            .is_some_and(|text| text.to_ascii_lowercase().contains("superseded"))
+    }
 }
 
 fn unusable(error: InvalidTokens) -> RefreshError {
@@ -184,8 +195,4 @@ fn unusable(error: InvalidTokens) -> RefreshError {
         _ => RefreshErrorKind::Transient,
     };
     RefreshError::new(kind, "the token server's answer has no usable tokens").with_source(error)
-}
-
-fn is_superseded(description: Option<&str>) -> bool {
-    description.is_some_and(|text| text.to_ascii_lowercase().contains("superseded"))
 }
