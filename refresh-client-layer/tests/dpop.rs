@@ -18,8 +18,8 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use refresh_client_layer::dpop::DpopKey;
 use refresh_client_layer::{
-    HttpRefresher, MemoryStore, NotRetried, Outcome, RefreshLayer, TokenError, TokenManager,
-    TokenSet, TokenStore as _, UnavailableKind,
+    HttpRefresher, InvalidTokensKind, MemoryStore, NotRetried, Outcome, RefreshLayer, TokenError,
+    TokenManager, TokenSet, TokenStore as _, UnavailableKind,
 };
 use serde_json::Value;
 use support::BoxError;
@@ -316,6 +316,14 @@ async fn a_request_that_cannot_be_sent_twice_is_not_and_no_token_is_wasted() {
     assert_eq!(why, Some(NotRetried::OptedOut));
     support::settle().await;
     assert!(auth.hits().is_empty());
+}
+
+#[test]
+fn an_answer_that_does_not_say_that_its_token_is_bound_is_refused() {
+    let key = DpopKey::generate().unwrap();
+    let body = br#"{"access_token":"a","refresh_token":"r"}"#;
+    let error = TokenSet::bound_from_json(body, &key).unwrap_err();
+    assert_eq!(error.kind(), InvalidTokensKind::NotBound);
 }
 
 /// A server, or somebody in its place, that hands out tokens that anybody can use.

@@ -82,12 +82,12 @@ impl StoredTokens {
     ///
     /// # Errors
     ///
-    /// As [`TokenSet::from_json`].
+    /// As [`TokenSet::from_json`], or if the generation is none that a session reaches.
     pub fn from_json(json: &[u8]) -> Result<Self, InvalidTokens> {
         let parsed = TokenJson::parse(json)?;
         let key = parsed.idempotency_key();
         let expires_at = parsed.expires_at();
-        let generation = parsed.generation();
+        let generation = parsed.generation()?;
         // Only a record of ours may do without a refresh token.
         let in_cookie = generation.map(|_| RefreshToken::in_cookie());
         let bound_to = parsed.dpop_key();
@@ -127,6 +127,7 @@ fn rounded_seconds(since_epoch: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tokens::InvalidTokensKind;
 
     #[test]
     fn a_record_survives_its_json() {
@@ -162,6 +163,20 @@ mod tests {
         assert!(read.tokens().refresh_token().is_in_cookie());
         assert_eq!(read.tokens().generation(), 2);
         assert!(StoredTokens::from_json(br#"{"access_token":"a"}"#).is_err());
+    }
+
+    #[test]
+    fn a_generation_that_no_session_reaches_is_damage() {
+        let read = |generation: &str| {
+            let json =
+                format!(r#"{{"access_token":"a","refresh_token":"r","generation":{generation}}}"#);
+            StoredTokens::from_json(json.as_bytes())
+        };
+        assert!(read("9007199254740993").is_ok());
+        for generation in ["18446744073709551615", "18446744073709551616", "1e300"] {
+            let error = read(generation).unwrap_err();
+            assert_eq!(error.kind(), InvalidTokensKind::NotJson, "{generation}");
+        }
     }
 
     #[cfg(feature = "dpop")]

@@ -32,6 +32,10 @@ pub(crate) struct TokenJson {
 
 impl TokenJson {
     pub(crate) fn parse(body: &[u8]) -> Result<Self, InvalidTokens> {
+        // An array would do for the parser, member by member.
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return Err(InvalidTokensKind::NotJson.into());
+        }
         // The parser's own error would quote the body.
         serde_json::from_slice(body).map_err(|_| InvalidTokensKind::NotJson.into())
     }
@@ -42,8 +46,17 @@ impl TokenJson {
         Duration::try_from_secs_f64(seconds).ok()
     }
 
-    pub(crate) fn generation(&self) -> Option<u64> {
-        self.generation.as_ref()?.as_u64()
+    /// `None` if it is something of a server's.
+    pub(crate) fn generation(&self) -> Result<Option<u64>, InvalidTokens> {
+        let number = self.generation.as_ref();
+        // It could not be counted up for ever.
+        if number
+            .and_then(Value::as_f64)
+            .is_some_and(|it| it >= i64::MAX as f64)
+        {
+            return Err(InvalidTokensKind::NotJson.into());
+        }
+        Ok(number.and_then(Value::as_u64))
     }
 
     pub(crate) fn idempotency_key(&self) -> Option<IdempotencyKey> {
@@ -62,7 +75,8 @@ impl TokenJson {
         self
     }
 
-    /// The tokens; `kept` stands in for a refresh token that the server did not repeat. They must be
+    /// The tokens; `kept` stands in for a refresh token that the server did not repeat, or left empty.
+    /// They must be
     /// bound to `key` if there is one, else to none.
     pub(crate) fn into_tokens(
         self,
@@ -74,7 +88,9 @@ impl TokenJson {
             None => ("bearer", InvalidTokensKind::NotBearer),
             Some(_) => ("dpop", InvalidTokensKind::NotBound),
         };
-        if token_type.is_some_and(|name| !name.eq_ignore_ascii_case(wanted)) {
+        // The member is required (RFC 6749 section 5.1), but only a binding has to be certain.
+        let is_wanted = token_type.map_or(key.is_none(), |name| name.eq_ignore_ascii_case(wanted));
+        if !is_wanted {
             return Err(otherwise.into());
         }
         let access = self
@@ -89,6 +105,7 @@ impl TokenJson {
         let refresh = self
             .refresh_token
             .or(self.refresh_token_camel)
+            .filter(|token| !token.is_empty())
             .map(RefreshToken::new)
             .or_else(|| kept.cloned())
             .ok_or(InvalidTokensKind::NoRefreshToken)?;

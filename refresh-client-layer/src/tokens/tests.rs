@@ -45,11 +45,19 @@ fn a_token_type_other_than_bearer_is_refused() {
 }
 
 #[test]
+fn an_array_is_no_object() {
+    let json = r#"["a",null,"r",null,null,null,null,null,null,null,null,null]"#;
+    assert_eq!(parse(json).unwrap_err(), InvalidTokensKind::NotJson);
+}
+
+#[test]
 fn a_missing_token_is_named() {
     let no_access = parse(r#"{"refresh_token":"r"}"#).unwrap_err();
     assert_eq!(no_access, InvalidTokensKind::NoAccessToken);
     let no_refresh = parse(r#"{"access_token":"a"}"#).unwrap_err();
     assert_eq!(no_refresh, InvalidTokensKind::NoRefreshToken);
+    let empty = parse(r#"{"access_token":"a","refresh_token":""}"#).unwrap_err();
+    assert_eq!(empty, InvalidTokensKind::NoRefreshToken);
     let truncated = parse(r#"{"access_token":"a","#).unwrap_err();
     assert_eq!(truncated, InvalidTokensKind::NotJson);
 }
@@ -73,7 +81,7 @@ fn characters_that_a_header_cannot_carry_are_a_clean_error() {
             "access token {bad:?}"
         );
     }
-    for bad in ["", "a\\rb", "a\\u0000b", "\\u00e9"] {
+    for bad in ["a\\rb", "a\\u0000b", "\\u00e9"] {
         let json = format!(r#"{{"access_token":"a","refresh_token":"{bad}"}}"#);
         assert_eq!(
             parse(&json).unwrap_err(),
