@@ -85,6 +85,7 @@ async fn an_oauth_refresh_says_what_else_the_server_wants_to_know() {
     let refresher = HttpRefresher::oauth2(OAUTH_URL, http)
         .client_id("app:1")
         .client_secret_post("s3cret/+")
+        .scope("forgotten")
         .scope("read write")
         .resource("https://api.example/a")
         .resource("https://api.example/b")

@@ -111,9 +111,10 @@ impl<S, B> HttpRefresher<S, B> {
     }
 
     /// Asks for these scopes, separated by spaces, and no wider ones (RFC 6749 section 6). By default
-    /// those of the present token.
+    /// those of the present token. Another call replaces them.
     #[must_use]
-    pub fn scope(self, scope: impl Into<String>) -> Self {
+    pub fn scope(mut self, scope: impl Into<String>) -> Self {
+        self.endpoint.parameters.retain(|(name, _)| name != "scope");
         self.parameter("scope", scope)
     }
 
@@ -139,8 +140,9 @@ impl<S, B> HttpRefresher<S, B> {
         self
     }
 
-    /// Lets the session live on if the JSON endpoint answers 401 without an OAuth error code. By
-    /// default that means that the refresh token is dead, as is a common convention.
+    /// Lets the session live on if the JSON endpoint answers 401 without an OAuth error code, be it
+    /// nothing, plain text or a JSON object. By default that means that the refresh token is dead, as
+    /// is a common convention.
     #[must_use]
     pub fn keep_session_on_plain_401(mut self) -> Self {
         self.endpoint.plain_401_refuses = false;
