@@ -117,15 +117,14 @@ impl<E: Clone> Announcer<E> {
         }
     }
 
-    /// Runs foreign code: no lock may be held. If it panics, the hook for panics has told so, and what
-    /// the event is about goes on.
+    /// Runs foreign code: no lock may be held.
     pub(crate) fn tell(&self, event: E) {
         if let Some(sender) = self.sender.get() {
             // Nobody listening any more is no error.
             drop(sender.send(event.clone()));
         }
         if let Some(callback) = &self.callback {
-            drop(catch_unwind(AssertUnwindSafe(|| callback(event))));
+            survive(|| callback(event));
         }
     }
 }
@@ -133,13 +132,22 @@ impl<E: Clone> Announcer<E> {
 impl Announcer {
     /// Tells it to the log too.
     pub(crate) fn announce(&self, event: Event) {
-        match event {
-            Event::Refreshed { generation } => tracing::debug!(generation, "tokens refreshed"),
-            // Told by the refresh itself, which knows more.
-            Event::RefreshFailed { .. } => {}
-            Event::SessionEnded { reason } => tracing::info!(?reason, "session ended"),
-            Event::StoreFailed => tracing::error!("the token store failed"),
-        }
+        survive(|| log(event));
         self.tell(event);
     }
+}
+
+fn log(event: Event) {
+    match event {
+        Event::Refreshed { generation } => tracing::debug!(generation, "tokens refreshed"),
+        // Told by the refresh itself, which knows more.
+        Event::RefreshFailed { .. } => {}
+        Event::SessionEnded { reason } => tracing::info!(?reason, "session ended"),
+        Event::StoreFailed => tracing::error!("the token store failed"),
+    }
+}
+
+/// If foreign code panics, the hook for panics has told so, and what the event is about goes on.
+fn survive(foreign: impl FnOnce()) {
+    drop(catch_unwind(AssertUnwindSafe(foreign)));
 }

@@ -6,10 +6,12 @@ mod build_error;
 mod builder;
 mod error;
 mod flight;
+mod news;
 mod persist;
 mod shared;
 mod sign_out;
 mod state;
+mod state_mut;
 mod wait;
 mod want;
 
@@ -25,7 +27,7 @@ pub(crate) use self::wait::{Pending, Wait};
 pub(crate) use self::want::{Lease, Verdict};
 
 use self::shared::Shared;
-use self::state::{Session, Unsaved};
+use self::state::Session;
 use self::want::{Opening, Want};
 use crate::clock::Now;
 use crate::event::{EndReason, Events};
@@ -100,7 +102,7 @@ impl TokenManager {
     pub fn sign_in(&self, tokens: TokenSet) -> Result<(), InvalidTokens> {
         tokens.check()?;
         self.shared.state_mut().sign_in(tokens, Now::read());
-        self.shared.changed.notify_waiters();
+        self.shared.publish();
         if let Some(runtime) = self.shared.runtime() {
             let shared = self.shared.clone();
             drop(runtime.spawn(async move {
@@ -126,7 +128,13 @@ impl TokenManager {
     /// Waits until the store holds what this manager holds; false if the store failed, which is
     /// then tried again later.
     pub async fn flush(&self) -> bool {
-        self.shared.persist().await
+        let shared = self.shared.clone();
+        // A write that its caller gave up would overtake a later one.
+        let work = async move { shared.persist().await };
+        match self.shared.runtime() {
+            Some(runtime) => runtime.spawn(work).await.unwrap_or(false),
+            None => work.await,
+        }
     }
 
     /// What happens to the session from now on.
@@ -176,12 +184,11 @@ impl TokenManager {
     /// True if nobody else has this manager, no refresh runs, and the store knows all that this one
     /// knows.
     pub(crate) fn is_spare(&self) -> bool {
-        let has_key = self.shared.state().has_unsaved_key;
-        Arc::strong_count(&self.shared) == 1 && self.is_saved() && !has_key
+        Arc::strong_count(&self.shared) == 1 && self.is_saved()
     }
 
     pub(crate) fn is_saved(&self) -> bool {
-        self.shared.state().unsaved == Unsaved::Nothing
+        self.shared.state().is_saved()
     }
 
     /// True if nobody is signed in, as far as is known here.

@@ -9,8 +9,9 @@ mod support;
 use futures_util::future::join_all;
 use http::StatusCode;
 use refresh_client_layer::{
-    EndReason, Event, InvalidTokensKind, MemoryStore, NotRetried, Outcome, RefreshErrorKind,
-    SessionEnded, TokenError, TokenSet, TokenStore as _,
+    EndReason, Event, InvalidTokensKind, MemoryStore, NotRetried, Outcome, RefreshError,
+    RefreshErrorKind, RefreshRequest, RefreshToken, Refresher, SessionEnded, TokenError,
+    TokenManager, TokenSet, TokenStore as _,
 };
 use support::{Answer, World, drain, send, settle};
 
@@ -259,4 +260,27 @@ async fn a_callback_that_panics_does_not_strand_the_waiters() {
         .build()
         .unwrap();
     assert_eq!(session.force_refresh().await.unwrap().secret(), "access-2");
+}
+
+#[tokio::test]
+async fn a_revocation_that_panics_does_not_belie_the_store() {
+    struct Shaky;
+    impl Refresher for Shaky {
+        async fn refresh(&self, _: RefreshRequest) -> Result<TokenSet, RefreshError> {
+            Err(RefreshError::new(
+                RefreshErrorKind::Transient,
+                "as the test wants",
+            ))
+        }
+        async fn revoke(&self, _: RefreshToken) -> Result<(), RefreshError> {
+            panic!("as the test wants")
+        }
+    }
+    let session = TokenManager::builder(Shaky)
+        .tokens(TokenSet::new("access", "refresh"))
+        .origin(support::ORIGIN)
+        .build()
+        .unwrap();
+    let sign_out = session.sign_out().await;
+    assert!(sign_out.is_cleared() && !sign_out.is_revoked());
 }

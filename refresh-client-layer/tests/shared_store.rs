@@ -6,88 +6,24 @@
 
 mod support;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use refresh_client_layer::{
-    IdempotencyKey, MemoryStore, RefreshErrorKind, StoreError, StoredTokens, TokenManager,
-    TokenSet, TokenStore,
+    EndReason, Event, IdempotencyKey, MemoryStore, RefreshErrorKind, StoreError, StoredTokens,
+    TokenError, TokenManager, TokenManagerBuilder, TokenSet, TokenStore,
 };
-use support::World;
-
-/// A store that can be made to fail.
-#[derive(Clone, Default)]
-struct Shelf {
-    kept: MemoryStore,
-    is_closed: Arc<AtomicBool>,
-    is_read_only: Arc<AtomicBool>,
-}
-
-impl Shelf {
-    async fn with(tokens: TokenSet) -> Self {
-        let shelf = Self::default();
-        assert!(shelf.kept.save(&tokens).await.unwrap());
-        shelf
-    }
-
-    fn close(&self, is_closed: bool) {
-        self.is_closed.store(is_closed, Ordering::SeqCst);
-    }
-
-    fn lock(&self, is_read_only: bool) {
-        self.is_read_only.store(is_read_only, Ordering::SeqCst);
-    }
-
-    async fn access_token(&self) -> Option<String> {
-        let kept = self.kept.load().await.unwrap()?;
-        Some(kept.tokens().access_token().secret().to_owned())
-    }
-
-    fn for_reading(&self) -> Result<&MemoryStore, StoreError> {
-        match self.is_closed.load(Ordering::SeqCst) {
-            true => Err("as the test wants".into()),
-            false => Ok(&self.kept),
-        }
-    }
-
-    fn for_writing(&self) -> Result<&MemoryStore, StoreError> {
-        match self.is_read_only.load(Ordering::SeqCst) {
-            true => Err("as the test wants".into()),
-            false => self.for_reading(),
-        }
-    }
-}
-
-impl TokenStore for Shelf {
-    async fn load(&self) -> Result<Option<StoredTokens>, StoreError> {
-        self.for_reading()?.load().await
-    }
-
-    async fn save(&self, tokens: &TokenSet) -> Result<bool, StoreError> {
-        self.for_writing()?.save(tokens).await
-    }
-
-    async fn begin(
-        &self,
-        generation: u64,
-        key: IdempotencyKey,
-    ) -> Result<Option<StoredTokens>, StoreError> {
-        self.for_writing()?.begin(generation, key).await
-    }
-
-    async fn clear(&self, up_to: u64) -> Result<(), StoreError> {
-        self.for_writing()?.clear(up_to).await
-    }
-}
+use support::shelf::Shelf;
+use support::{World, drain};
 
 /// A session as another process has it, with nothing of its own.
 fn process(world: &World, shelf: &Shelf) -> TokenManager {
+    builder(world, shelf).build().unwrap()
+}
+
+fn builder(world: &World, shelf: &Shelf) -> TokenManagerBuilder {
     TokenManager::builder(world.clone())
         .origin(support::ORIGIN)
         .store(shelf.clone())
-        .build()
-        .unwrap()
 }
 
 fn alice(generation: u64) -> TokenSet {
@@ -107,7 +43,7 @@ async fn later() {
 #[tokio::test(start_paused = true)]
 async fn a_sign_in_that_cannot_be_stored_does_not_give_way_to_whom_the_store_knows() {
     let shelf = Shelf::with(alice(7)).await;
-    shelf.lock(true);
+    shelf.fail(true);
     let world = World::new();
     let session = process(&world, &shelf);
     session.sign_in(bob()).unwrap();
@@ -115,7 +51,7 @@ async fn a_sign_in_that_cannot_be_stored_does_not_give_way_to_whom_the_store_kno
     assert_eq!(session.access_token().await.unwrap().secret(), "bob");
     session.force_refresh().await.unwrap();
     assert_eq!(world.refresh_tokens(), ["bob-refresh"]);
-    shelf.lock(false);
+    shelf.fail(false);
     assert!(session.flush().await);
     assert_eq!(shelf.access_token().await.as_deref(), Some("access-2"));
 }
@@ -166,9 +102,9 @@ async fn a_sign_out_that_is_stored_late_leaves_a_later_sign_in_alone() {
     let world = World::new();
     let (one, other) = (process(&world, &shelf), process(&world, &shelf));
     one.access_token().await.unwrap();
-    shelf.lock(true);
+    shelf.fail(true);
     assert!(!one.sign_out().await.is_cleared());
-    shelf.lock(false);
+    shelf.fail(false);
     // In the same millisecond it would be the same moment.
     std::thread::sleep(Duration::from_millis(2));
     other.sign_in(bob()).unwrap();
@@ -176,4 +112,152 @@ async fn a_sign_out_that_is_stored_late_leaves_a_later_sign_in_alone() {
     later().await;
     assert!(one.flush().await);
     assert_eq!(shelf.access_token().await.as_deref(), Some("bob"));
+}
+
+/// Law C8: the answer comes after the sign-out.
+#[tokio::test(start_paused = true)]
+async fn a_sign_out_elsewhere_is_not_undone_by_a_refresh_under_way() {
+    let shelf = Shelf::with(alice(3)).await;
+    let world = World::new();
+    let (daemon, program) = (process(&world, &shelf), process(&world, &shelf));
+    daemon.access_token().await.unwrap();
+    let mut events = daemon.events();
+    world.hold();
+    let refresh = tokio::spawn({
+        let daemon = daemon.clone();
+        async move { daemon.force_refresh().await }
+    });
+    world.called(1).await;
+    assert!(program.sign_out().await.is_cleared());
+    world.release();
+    let error = refresh.await.unwrap().unwrap_err();
+    assert!(
+        matches!(&error, TokenError::SessionEnded(end) if end.reason() == EndReason::SignedOut)
+    );
+    later().await;
+    assert_eq!(shelf.access_token().await, None);
+    assert_eq!(world.revoked(), ["alice-refresh", "refresh-2"]);
+    let end = EndReason::SignedOut;
+    let events = drain(&mut events);
+    assert!(matches!(events[..], [Event::SessionEnded { reason, .. }] if reason == end));
+}
+
+/// Law C8.
+#[tokio::test(start_paused = true)]
+async fn a_sign_out_elsewhere_is_not_undone_by_a_late_write() {
+    let shelf = Shelf::with(alice(3)).await;
+    let world = World::new();
+    let (daemon, program) = (process(&world, &shelf), process(&world, &shelf));
+    daemon.access_token().await.unwrap();
+    let refresh = {
+        world.hold();
+        let daemon = daemon.clone();
+        tokio::spawn(async move { daemon.force_refresh().await })
+    };
+    world.called(1).await;
+    shelf.fail(true);
+    world.release();
+    refresh.await.unwrap().unwrap();
+    shelf.fail(false);
+    assert!(program.sign_out().await.is_cleared());
+    later().await;
+    assert_eq!(shelf.access_token().await, None);
+    assert!(daemon.access_token().await.is_err());
+}
+
+/// Law C17: another process was sending it when it died.
+#[tokio::test(start_paused = true)]
+async fn the_key_of_the_store_counts_also_once_the_store_fails() {
+    let shelf = Shelf::with(alice(3)).await;
+    let key = IdempotencyKey::random();
+    shelf.kept.begin(3, key.clone()).await.unwrap().unwrap();
+    let world = World::new();
+    for fails_at_once in [false, true] {
+        let session = process(&world, &shelf);
+        session.access_token().await.unwrap();
+        for is_locked in [fails_at_once, true] {
+            shelf.fail(is_locked);
+            world.fail_next(RefreshErrorKind::Transient);
+            session.force_refresh().await.unwrap_err();
+            later().await;
+        }
+    }
+    assert_eq!(world.keys(), vec![Some(key.secret().to_owned()); 4]);
+}
+
+/// Law C17.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_the_store_would_not_take_is_stored_later() {
+    let shelf = Shelf::with(alice(3)).await;
+    let world = World::new();
+    let session = process(&world, &shelf);
+    session.access_token().await.unwrap();
+    shelf.fail(true);
+    world.fail_next(RefreshErrorKind::Transient);
+    session.force_refresh().await.unwrap_err();
+    assert!(!session.flush().await);
+    shelf.fail(false);
+    later().await;
+    let kept = shelf.kept.load().await.unwrap().unwrap();
+    let kept = kept.idempotency_key().map(IdempotencyKey::secret);
+    assert_eq!(kept, world.keys()[0].as_deref());
+    assert!(kept.is_some());
+}
+
+/// Law C16, at a server that knows no keys.
+#[tokio::test(start_paused = true)]
+async fn a_turn_lasts_until_the_new_tokens_are_stored() {
+    let shelf = Shelf::with(alice(3)).await;
+    let world = World::new();
+    let plain = || builder(&world, &shelf).plain_server().build().unwrap();
+    let (one, other) = (plain(), plain());
+    one.access_token().await.unwrap();
+    other.access_token().await.unwrap();
+    shelf.fail(true);
+    one.force_refresh().await.unwrap();
+    let refresh = tokio::spawn(async move { other.force_refresh().await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    // It has the turn, and need not wait for itself.
+    assert_eq!(one.force_refresh().await.unwrap().secret(), "access-3");
+    shelf.fail(false);
+    assert_eq!(refresh.await.unwrap().unwrap().secret(), "access-3");
+    assert_eq!(world.refresh_tokens(), ["alice-refresh", "refresh-2"]);
+}
+
+/// Law C8: a write that cannot be called back, such as that of a file.
+#[tokio::test(start_paused = true)]
+async fn a_flush_that_is_given_up_does_not_write_after_a_sign_out() {
+    #[derive(Clone, Default)]
+    struct Slow(MemoryStore);
+    impl TokenStore for Slow {
+        async fn load(&self) -> Result<Option<StoredTokens>, StoreError> {
+            self.0.load().await
+        }
+        async fn save(&self, tokens: &TokenSet) -> Result<bool, StoreError> {
+            let (kept, tokens) = (self.0.clone(), tokens.clone());
+            let write = tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                kept.save(&tokens).await
+            });
+            write.await?
+        }
+        async fn begin(
+            &self,
+            generation: u64,
+            key: IdempotencyKey,
+        ) -> Result<Option<StoredTokens>, StoreError> {
+            self.0.begin(generation, key).await
+        }
+        async fn clear(&self, up_to: u64) -> Result<(), StoreError> {
+            self.0.clear(up_to).await
+        }
+    }
+    let slow = Slow::default();
+    let session = World::new().builder().store(slow.clone()).build().unwrap();
+    session.access_token().await.unwrap();
+    let moment = Duration::from_millis(1);
+    assert!(tokio::time::timeout(moment, session.flush()).await.is_err());
+    assert!(session.sign_out().await.is_cleared());
+    later().await;
+    assert!(slow.0.load().await.unwrap().is_none());
 }

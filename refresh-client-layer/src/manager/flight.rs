@@ -18,6 +18,7 @@ use crate::clock::Now;
 use crate::event::{EndReason, Event};
 use crate::metrics::Stopwatch;
 use crate::refresh::SessionId;
+use crate::store::StoredTokens;
 use crate::tokens::TokenSet;
 
 /// Starts the refresh. It runs to its end, whoever waits for it.
@@ -25,6 +26,7 @@ pub(super) fn launch(shared: &Arc<Shared>, flight: FlightId, runtime: &Handle) {
     let landing = Landing {
         shared: shared.clone(),
         flight,
+        is_look: matches!(shared.state().session, Session::Unloaded(_)),
         has_landed: false,
         watch: Stopwatch::start(Now::read()),
     };
@@ -46,17 +48,19 @@ tokio::task_local! {
 async fn fly(mut landing: Landing) {
     let shared = landing.shared.clone();
     let attempt = AssertUnwindSafe(attempt::run(&shared, landing.flight)).catch_unwind();
-    let end = INSIDE
+    let (end, turn) = INSIDE
         .scope(shared.id(), attempt)
         .await
-        .unwrap_or_else(|_panic| End::failed(UnavailableKind::Panicked));
+        .unwrap_or_else(|_panic| (End::failed(UnavailableKind::Panicked), None));
     if let Some(orphan) = landing.land(end) {
         // Signed out meanwhile: what the server has just handed out must not live on.
         shared.revoke(orphan.refresh_token().clone()).await;
     }
-    let is_saved = shared.state().unsaved == Unsaved::Nothing;
-    if !is_saved && !shared.persist().await {
-        shared.persist_later();
+    if !shared.state().is_saved() {
+        shared.writing.lock().await.turn = turn;
+        if !shared.persist().await {
+            shared.persist_later();
+        }
     }
 }
 
@@ -68,18 +72,28 @@ enum End {
         is_saved: bool,
     },
     /// The store had them.
-    Found(TokenSet),
+    Found(StoredTokens),
     /// The store has nothing, so the tokens given to the builder count.
     Begun(TokenSet),
     /// Nor were there any.
     Nobody,
     Over(EndReason, Unsaved),
+    /// Signed out in another process, when these were on their way.
+    Orphaned(TokenSet),
     Failed(RefreshUnavailable, Option<Duration>),
     /// Somebody else changed the session meanwhile.
     Grounded,
 }
 
 impl End {
+    fn renewed(tokens: TokenSet, asked: Now, is_saved: bool) -> Self {
+        Self::Renewed {
+            tokens,
+            asked,
+            is_saved,
+        }
+    }
+
     fn failed(kind: UnavailableKind) -> Self {
         Self::Failed(RefreshUnavailable::new(kind), None)
     }
@@ -98,7 +112,7 @@ impl End {
             Self::Renewed { .. } => "refreshed",
             Self::Found(_) | Self::Begun(_) => "adopted",
             Self::Over(EndReason::Refused, _) => "refused",
-            Self::Over(..) | Self::Nobody => "signed_out",
+            Self::Over(..) | Self::Orphaned(_) | Self::Nobody => "signed_out",
             Self::Failed(..) => "failed",
             Self::Grounded => "discarded",
         }
@@ -107,16 +121,18 @@ impl End {
 
 /// What came of the end of a flight.
 struct Applied {
-    events: [Option<Event>; 2],
     /// Tokens that nobody may have.
     orphan: Option<TokenSet>,
-    outcome: Option<&'static str>,
+    outcome: &'static str,
+    has_failed: bool,
 }
 
 /// Sees to it that a flight lands, also when its runtime goes away.
 struct Landing {
     shared: Arc<Shared>,
     flight: FlightId,
+    /// To look into the store for the first time is no refresh.
+    is_look: bool,
     has_landed: bool,
     watch: Stopwatch,
 }
@@ -126,24 +142,20 @@ impl Landing {
     fn land(&mut self, end: End) -> Option<TokenSet> {
         let failure = end.failure();
         let Applied {
-            events,
             orphan,
             outcome,
+            has_failed,
         } = self.apply(end);
-        if let Some(outcome) = outcome {
+        self.has_landed = true;
+        if !self.is_look {
             self.watch.stop(outcome, Now::read());
         }
-        match (events[0], failure) {
-            (Some(_), Some(kind)) => tracing::warn!(?kind, "refresh failed"),
-            (Some(_), None) => tracing::warn!("refresh refused"),
-            (None, _) => {}
+        match (has_failed, failure) {
+            (true, Some(kind)) => tracing::warn!(?kind, "refresh failed"),
+            (true, None) => tracing::warn!("refresh refused"),
+            (false, _) => {}
         }
-        // First the events: who is woken by the change may count them.
-        for event in events.into_iter().flatten() {
-            self.shared.announcer.announce(event);
-        }
-        self.has_landed = true;
-        self.shared.changed.notify_waiters();
+        self.shared.publish();
         orphan
     }
 
@@ -152,50 +164,51 @@ impl Landing {
         if !state.is_current(self.flight) {
             let is_signed_out = matches!(state.session, Session::Ended(EndReason::SignedOut));
             return Applied {
-                events: [None, None],
                 orphan: match end {
                     End::Renewed { tokens, .. } if is_signed_out => Some(tokens),
+                    End::Orphaned(tokens) => Some(tokens),
                     _ => None,
                 },
-                outcome: Some("discarded"),
+                outcome: "discarded",
+                has_failed: false,
             };
         }
-        // To look into the store for the first time is no refresh.
-        let is_unloaded = matches!(state.session, Session::Unloaded(_));
-        let outcome = (!is_unloaded).then(|| end.outcome());
-        let mut failed = None;
-        let mut news = None;
+        let outcome = end.outcome();
+        let mut has_failed = false;
+        let mut orphan = None;
         match end {
             End::Renewed {
                 tokens,
                 asked,
                 is_saved,
             } => {
-                let generation = tokens.generation();
                 state.renew(tokens, asked, is_saved);
-                news = Some(Event::Refreshed { generation });
             }
-            End::Found(tokens) => state.adopt(tokens, Now::read()),
+            End::Found(stored) => state.adopt(&stored, Now::read()),
             End::Begun(tokens) => state.begin(tokens, Now::read()),
             End::Nobody => state.empty(),
             End::Over(reason, unsaved) => {
                 if reason == EndReason::Refused {
-                    failed = Some(Event::RefreshFailed { transient: false });
+                    has_failed = true;
+                    state.news.push(Event::RefreshFailed { transient: false });
                 }
-                if state.end(reason, unsaved) {
-                    news = Some(Event::SessionEnded { reason });
-                }
+                state.end(reason, unsaved);
+            }
+            End::Orphaned(tokens) => {
+                orphan = Some(tokens);
+                state.end(EndReason::SignedOut, Unsaved::Nothing);
             }
             End::Failed(error, wish) => {
-                failed = Some(Event::RefreshFailed { transient: true });
+                has_failed = true;
+                state.news.push(Event::RefreshFailed { transient: true });
                 state.fail(self.flight, error, wish, Now::read());
             }
             End::Grounded => state.abandon(self.flight),
         }
         Applied {
-            events: [failed, news],
-            orphan: None,
+            orphan,
             outcome,
+            has_failed,
         }
     }
 }

@@ -4,27 +4,38 @@ use std::sync::{Arc, Weak};
 use tokio::time::{Instant, sleep_until};
 
 use super::backoff;
-use super::shared::{Shared, Writer};
+use super::shared::Shared;
 use super::state::{Session, Unsaved};
 use crate::clock::{self, Now};
-use crate::event::Event;
-use crate::store::StoreFault;
+use crate::event::EndReason;
+use crate::store::{StoreFault, StoredTokens};
 use crate::tokens::{IdempotencyKey, TokenSet};
 
 impl Shared {
     /// Tells the store what it does not know yet; false if it would not listen.
     pub(super) async fn persist(&self) -> bool {
         let mut writer = self.writing.lock().await;
-        for _ in 0..MOST_WRITES {
+        let is_saved = self.write_all().await;
+        let turn = if is_saved { writer.turn.take() } else { None };
+        drop(writer);
+        drop(turn);
+        self.publish();
+        is_saved
+    }
+
+    async fn write_all(&self) -> bool {
+        for written in 0..MOST_WRITES {
             let Some(write) = self.next_write() else {
+                if written > 0 {
+                    self.note_store(true);
+                }
                 return true;
             };
-            match self.write(&write).await {
-                Ok(()) => writer.is_failing = false,
-                Err(_fault) => break,
+            if self.write(&write).await.is_err() {
+                break;
             }
         }
-        self.note_store_fault(&mut writer);
+        self.note_store(false);
         false
     }
 
@@ -50,34 +61,29 @@ impl Shared {
         }
     }
 
-    /// Tokens of the store, if another process has left newer ones.
-    pub(super) async fn newer(&self, generation: u64) -> Option<TokenSet> {
+    /// What the store holds, if another process has left newer tokens.
+    pub(super) async fn newer(&self, generation: u64) -> Option<StoredTokens> {
         let stored = self.store.load().await.ok()??;
-        stored
-            .is_newer_than(generation)
-            .then(|| stored.tokens().clone())
+        self.gives_way(&stored, generation).then_some(stored)
     }
 
-    pub(super) async fn report_store_fault(&self) {
-        let mut writer = self.writing.lock().await;
-        self.note_store_fault(&mut writer);
-    }
-
-    /// Reports a row of faults once.
-    pub(super) fn note_store_fault(&self, writer: &mut Writer) {
-        if !std::mem::replace(&mut writer.is_failing, true) {
-            self.announcer.announce(Event::StoreFailed);
-        }
+    /// Tokens of `generation` give way to newer ones, unless somebody has just signed in with them.
+    pub(super) fn gives_way(&self, stored: &StoredTokens, generation: u64) -> bool {
+        stored.is_newer_than(generation) && self.state().unsaved != Unsaved::SignIn
     }
 
     fn next_write(&self) -> Option<Write> {
         let state = self.state();
         match (state.unsaved, &state.session) {
-            (Unsaved::Nothing, _) => None,
             (Unsaved::End(up_to), _) => Some(Write::Clear { up_to }),
+            (Unsaved::Nothing, Session::Live(_)) if state.has_unsaved_key => Some(Write::Begin {
+                generation: state.generation,
+                key: state.key.clone()?,
+            }),
+            (Unsaved::Nothing, _) => None,
             (unsaved, Session::Live(live)) => Some(Write::Save {
                 tokens: live.tokens.clone(),
-                outranks: unsaved == Unsaved::SignIn,
+                unsaved,
             }),
             (_, _) => None,
         }
@@ -92,15 +98,34 @@ impl Shared {
                     state.unsaved = Unsaved::Nothing;
                 }
             }
-            Write::Save { tokens, outranks } => {
-                if self.store.save(tokens).await? {
-                    self.mark_saved(tokens.generation());
+            Write::Begin { generation, key } => {
+                self.store.begin(*generation, key.clone()).await?;
+                let mut state = self.state_mut();
+                if state.generation == *generation {
+                    state.has_unsaved_key = false;
+                }
+            }
+            Write::Save { tokens, unsaved } => {
+                let generation = tokens.generation();
+                if *unsaved == Unsaved::Refresh && self.store.load().await?.is_none() {
+                    self.leave(generation);
+                } else if self.store.save(tokens).await? {
+                    self.mark_saved(generation);
                 } else {
-                    self.give_way(tokens.generation(), *outranks).await?;
+                    self.give_way(generation, *unsaved == Unsaved::SignIn)
+                        .await?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Somebody has signed out in another process.
+    fn leave(&self, generation: u64) {
+        let mut state = self.state_mut();
+        if state.generation == generation {
+            state.end(EndReason::SignedOut, Unsaved::Nothing);
+        }
     }
 
     /// The store holds the same or a higher generation. A sign-in wins over it, a refresh does not.
@@ -109,21 +134,16 @@ impl Shared {
             // Cleared this very moment; the next write will do.
             return Ok(());
         };
-        {
-            let mut state = self.state_mut();
-            if state.generation != generation {
-                return Ok(());
-            }
-            if outranks {
-                state.outrank(stored.tokens().generation());
-            } else if stored.is_newer_than(generation) {
-                state.adopt(stored.tokens().clone(), Now::read());
-            } else {
-                state.unsaved = Unsaved::Nothing;
-            }
+        let mut state = self.state_mut();
+        if state.generation != generation {
+            // Somebody has changed the session meanwhile.
+        } else if outranks {
+            state.outrank(stored.tokens().generation());
+        } else if stored.is_newer_than(generation) {
+            state.adopt(&stored, Now::read());
+        } else {
+            state.unsaved = Unsaved::Nothing;
         }
-        // Who waits for a refresh that is of no consequence any more need not.
-        self.changed.notify_waiters();
         Ok(())
     }
 
@@ -139,8 +159,18 @@ impl Shared {
 const MOST_WRITES: u32 = 8;
 
 enum Write {
-    Save { tokens: TokenSet, outranks: bool },
-    Clear { up_to: u64 },
+    Save {
+        tokens: TokenSet,
+        unsaved: Unsaved,
+    },
+    /// The key of a refresh that has had no definite answer.
+    Begin {
+        generation: u64,
+        key: IdempotencyKey,
+    },
+    Clear {
+        up_to: u64,
+    },
 }
 
 /// The only one of its kind for a session, until it is dropped.
@@ -164,7 +194,7 @@ async fn persist_repeatedly(retry: Retry) {
         if shared.persist().await {
             drop(retry);
             // Whoever failed before that drop has left it to this one.
-            if shared.state().unsaved != Unsaved::Nothing {
+            if !shared.state().is_saved() {
                 shared.persist_later();
             }
             return;

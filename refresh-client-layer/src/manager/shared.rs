@@ -1,5 +1,5 @@
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -8,12 +8,13 @@ use tokio::sync::{Mutex, Notify};
 use super::error::{RefreshUnavailable, UnavailableKind};
 use super::flight;
 use super::state::State;
+use super::state_mut::StateMut;
 use super::want::{Step, Verdict, Want};
 use crate::clock::Now;
-use crate::event::Announcer;
+use crate::event::{Announcer, Event};
 use crate::origin::Origins;
 use crate::refresh::{AnyRefresher, SessionId};
-use crate::store::AnyStore;
+use crate::store::{AnyStore, StoreLock};
 
 /// What the clones of a manager have in common.
 ///
@@ -27,6 +28,7 @@ pub(super) struct Shared {
     pub(super) store: AnyStore,
     /// Held while the store is written to, so that a write cannot overtake a later one.
     pub(super) writing: Mutex<Writer>,
+    is_store_failing: AtomicBool,
     pub(super) is_retrying_store: AtomicBool,
     pub(super) announcer: Announcer,
     pub(super) settings: Settings,
@@ -42,10 +44,11 @@ pub(super) struct Settings {
     pub(super) sends_key: bool,
 }
 
-/// What is known of the store's health.
+/// Whoever writes to the store.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
-    pub(super) is_failing: bool,
+    /// The right to refresh, kept until the store has what came of it.
+    pub(super) turn: Option<StoreLock>,
 }
 
 impl Shared {
@@ -62,6 +65,7 @@ impl Shared {
             refresher,
             store,
             writing: Mutex::new(Writer::default()),
+            is_store_failing: AtomicBool::new(false),
             is_retrying_store: AtomicBool::new(false),
             announcer,
             settings,
@@ -72,8 +76,33 @@ impl Shared {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
-        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn state_mut(&self) -> StateMut<'_> {
+        StateMut::new(self.state.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tells what has happened, then wakes whoever waits for a change. If somebody is at it already,
+    /// perhaps further up in this thread, they tell this too.
+    ///
+    /// No lock may be held.
+    pub(super) fn publish(&self) {
+        if self.state_mut().news.begin() {
+            while let Some(event) = self.next_event() {
+                self.announcer.announce(event);
+            }
+            self.changed.notify_waiters();
+        }
+    }
+
+    fn next_event(&self) -> Option<Event> {
+        self.state_mut().news.next()
+    }
+
+    /// How the store did. A row of faults is news once.
+    pub(super) fn note_store(&self, has_worked: bool) {
+        let was_failing = self.is_store_failing.swap(!has_worked, Ordering::AcqRel);
+        if !has_worked && !was_failing {
+            self.state_mut().news.push(Event::StoreFailed);
+        }
     }
 
     /// Moves towards what is wanted; `None` means: wait for the next change.

@@ -1,10 +1,13 @@
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
+
+use futures_util::FutureExt as _;
 
 use super::shared::Shared;
 use super::state::{Session, Unsaved};
 use crate::clock::{self, Now};
-use crate::event::{EndReason, Event};
+use crate::event::EndReason;
 use crate::tokens::RefreshToken;
 
 /// What became of a sign-out. The session is over locally in any case.
@@ -31,7 +34,7 @@ impl SignOut {
 /// Ends the session here at once; the rest of the work is what is returned.
 pub(super) fn end(shared: &Arc<Shared>) -> Leaving {
     let now = Now::read();
-    let (leaving, had_session) = {
+    let leaving = {
         let mut state = shared.state_mut();
         let (leaving, unsaved) = match &state.session {
             Session::Live(live) => {
@@ -45,15 +48,10 @@ pub(super) fn end(shared: &Arc<Shared>) -> Leaving {
             }
             Session::Empty | Session::Ended(_) => (Leaving::Nobody, Unsaved::Nothing),
         };
-        let had_session = state.end(EndReason::SignedOut, unsaved);
-        (leaving, had_session)
+        state.end(EndReason::SignedOut, unsaved);
+        leaving
     };
-    if had_session {
-        shared.announcer.announce(Event::SessionEnded {
-            reason: EndReason::SignedOut,
-        });
-    }
-    shared.changed.notify_waiters();
+    shared.publish();
     leaving
 }
 
@@ -112,8 +110,8 @@ fn until(now: Now, generation: u64) -> Unsaved {
 impl Shared {
     /// True if the server confirmed it in time.
     pub(super) async fn revoke(&self, token: RefreshToken) -> bool {
-        let work = self.refresher.revoke(token);
-        matches!(clock::within(PATIENCE, work).await, Some(Ok(())))
+        let work = AssertUnwindSafe(self.refresher.revoke(token)).catch_unwind();
+        matches!(clock::within(PATIENCE, work).await, Some(Ok(Ok(()))))
     }
 }
 

@@ -6,10 +6,12 @@ use tokio::time::Instant;
 use super::backoff;
 use super::budget::Budget;
 use super::error::{RefreshUnavailable, SessionEnded, UnavailableKind};
+use super::news::News;
 use super::want::{FlightId, Lease, Opening, Step, Verdict, Want};
 use crate::clock::{self, Now};
-use crate::event::EndReason;
+use crate::event::{EndReason, Event};
 use crate::schedule::{Phase, Validity};
+use crate::store::StoredTokens;
 use crate::tokens::{IdempotencyKey, TokenSet};
 
 /// Everything about the session that changes together. It takes the time as an argument and runs no
@@ -24,6 +26,8 @@ pub(super) struct State {
     flight: Option<FlightId>,
     flights: FlightId,
     failure: Option<Failure>,
+    /// To be dropped outside of the lock.
+    pub(super) discarded: Vec<Failure>,
     /// How often the server has said that the store should have a newer token.
     superseded: u32,
     budget: Budget,
@@ -32,6 +36,7 @@ pub(super) struct State {
     /// The store would not take it.
     pub(super) has_unsaved_key: bool,
     pub(super) unsaved: Unsaved,
+    pub(super) news: News,
 }
 
 #[derive(Debug)]
@@ -59,14 +64,16 @@ pub(super) enum Unsaved {
     Nothing,
     /// Tokens that replace whatever is stored.
     SignIn,
-    /// Tokens that replace their parent.
+    /// Tokens to begin with, if nothing is stored.
+    Begin,
+    /// Tokens that replace their parent, and never nothing: then somebody has signed out.
     Refresh,
     /// The end of the session up to this generation.
     End(u64),
 }
 
 #[derive(Debug)]
-struct Failure {
+pub(super) struct Failure {
     flight: FlightId,
     error: RefreshUnavailable,
     in_a_row: u32,
@@ -81,12 +88,19 @@ impl State {
             flight: None,
             flights: 0,
             failure: None,
+            discarded: Vec::new(),
             superseded: 0,
             budget: Budget::default(),
             key: None,
             has_unsaved_key: false,
             unsaved: Unsaved::Nothing,
+            news: News::default(),
         }
+    }
+
+    /// The store knows all that is known here.
+    pub(super) fn is_saved(&self) -> bool {
+        self.unsaved == Unsaved::Nothing && !self.has_unsaved_key
     }
 
     /// The token, if it can be used without another thought.
@@ -213,21 +227,28 @@ impl State {
 
     /// New tokens from the server.
     pub(super) fn renew(&mut self, tokens: TokenSet, asked: Now, is_saved: bool) {
+        let generation = tokens.generation();
+        let unsaved = match (is_saved, self.unsaved) {
+            (true, _) => Unsaved::Nothing,
+            (false, Unsaved::SignIn) => Unsaved::SignIn,
+            (false, Unsaved::Begin) => Unsaved::Begin,
+            (false, _) => Unsaved::Refresh,
+        };
         self.become_live(tokens, asked, self.flight);
-        if !is_saved {
-            self.unsaved = Unsaved::Refresh;
-        }
+        self.unsaved = unsaved;
+        self.news.push(Event::Refreshed { generation });
     }
 
-    /// Tokens that the store knows.
-    pub(super) fn adopt(&mut self, tokens: TokenSet, now: Now) {
-        self.become_live(tokens, now, None);
+    /// Tokens that the store knows, and the key of their refresh if it has begun.
+    pub(super) fn adopt(&mut self, stored: &StoredTokens, now: Now) {
+        self.become_live(stored.tokens().clone(), now, None);
+        self.key = stored.idempotency_key().cloned();
     }
 
     /// Tokens that the store will know, unless it has got newer ones by then.
     pub(super) fn begin(&mut self, tokens: TokenSet, now: Now) {
         self.become_live(tokens, now, None);
-        self.unsaved = Unsaved::Refresh;
+        self.unsaved = Unsaved::Begin;
     }
 
     /// The time is a generation that no earlier session has reached, wherever it was: one grows by a
@@ -252,14 +273,13 @@ impl State {
         }
     }
 
-    /// The session is over; true if there was one.
-    pub(super) fn end(&mut self, reason: EndReason, unsaved: Unsaved) -> bool {
-        let had_session = matches!(self.session, Session::Live(_) | Session::Unloaded(_));
-        if had_session {
+    /// The session is over, if there is one.
+    pub(super) fn end(&mut self, reason: EndReason, unsaved: Unsaved) {
+        if matches!(self.session, Session::Live(_) | Session::Unloaded(_)) {
             self.change(Session::Ended(reason), self.generation + 1);
             self.unsaved = unsaved;
+            self.news.push(Event::SessionEnded { reason });
         }
-        had_session
     }
 
     /// The store is empty.
@@ -274,7 +294,9 @@ impl State {
         wish: Option<Duration>,
         now: Now,
     ) {
-        let in_a_row = self.failure.as_ref().map_or(0, |it| it.in_a_row) + 1;
+        let former = self.failure.take();
+        let in_a_row = former.as_ref().map_or(0, |it| it.in_a_row) + 1;
+        self.discarded.extend(former);
         let delay = backoff::delay(in_a_row, wish, clock::jitter());
         self.flight = None;
         self.failure = Some(Failure {
@@ -283,6 +305,13 @@ impl State {
             in_a_row,
             retry_at: now.monotonic + delay,
         });
+    }
+
+    /// The key that counts for a refresh of this generation.
+    pub(super) fn keep_key(&mut self, generation: u64, key: Option<IdempotencyKey>) {
+        if self.generation == generation {
+            self.key = key;
+        }
     }
 
     pub(super) fn count_superseded(&mut self) -> u32 {
@@ -309,7 +338,7 @@ impl State {
         self.session = session;
         self.generation = generation;
         self.flight = None;
-        self.failure = None;
+        self.discarded.extend(self.failure.take());
         self.superseded = 0;
         self.key = None;
         self.has_unsaved_key = false;

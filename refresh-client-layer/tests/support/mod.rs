@@ -9,6 +9,7 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+pub mod shelf;
 pub mod site;
 #[cfg(feature = "http")]
 pub mod token_server;

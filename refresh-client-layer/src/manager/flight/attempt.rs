@@ -14,16 +14,56 @@ use crate::refresh::{RefreshError, RefreshErrorKind, RefreshRequest};
 use crate::store::StoreLock;
 use crate::tokens::{IdempotencyKey, TokenSet};
 
-/// Finds new tokens: in the store if another process was faster, else at the server.
-pub(super) async fn run(shared: &Arc<Shared>, flight: FlightId) -> End {
+/// Finds new tokens: in the store if another process was faster, else at the server. Whoever had to wait
+/// for their turn has it until the new tokens are stored.
+pub(super) async fn run(shared: &Arc<Shared>, flight: FlightId) -> (End, Option<StoreLock>) {
     let is_unloaded = matches!(shared.state().session, Session::Unloaded(_));
     if is_unloaded {
-        return load(shared).await;
+        return (load(shared).await, None);
     }
-    let _turn = match turn(shared).await {
-        ControlFlow::Continue(lock) => lock,
-        ControlFlow::Break(end) => return end,
-    };
+    match turn(shared).await {
+        ControlFlow::Continue(turn) => (exchange(shared, flight).await, turn),
+        ControlFlow::Break(end) => (end, None),
+    }
+}
+
+async fn load(shared: &Shared) -> End {
+    let stored = shared.store.load().await;
+    shared.note_store(stored.is_ok());
+    match stored {
+        Ok(Some(stored)) => End::Found(stored),
+        Ok(None) => {
+            let given = match &shared.state().session {
+                Session::Unloaded(given) => given.clone(),
+                _ => None,
+            };
+            given.map_or(End::Nobody, End::Begun)
+        }
+        Err(_fault) => End::failed(UnavailableKind::Store),
+    }
+}
+
+/// Without a key nobody else who shares the store may refresh meanwhile, until the new tokens are
+/// stored. With one there is no need: both would send the same pair.
+async fn turn(shared: &Shared) -> ControlFlow<End, Option<StoreLock>> {
+    if shared.settings.sends_key {
+        return ControlFlow::Continue(None);
+    }
+    if let Some(kept) = shared.writing.lock().await.turn.take() {
+        return ControlFlow::Continue(Some(kept));
+    }
+    match timeout(shared.settings.attempt_timeout, shared.store.lock()).await {
+        Ok(Ok(lock)) => ControlFlow::Continue(Some(lock)),
+        Ok(Err(_fault)) => {
+            shared.note_store(false);
+            shared.publish();
+            ControlFlow::Continue(None)
+        }
+        Err(_elapsed) => ControlFlow::Break(End::failed(UnavailableKind::TimedOut)),
+    }
+}
+
+async fn exchange(shared: &Arc<Shared>, flight: FlightId) -> End {
     // Persist before publish: a token that is not stored must not be used up.
     if shared.state().unsaved != Unsaved::Nothing {
         shared.persist().await;
@@ -31,19 +71,24 @@ pub(super) async fn run(shared: &Arc<Shared>, flight: FlightId) -> End {
     let Some(parent) = shared.state().parent(flight) else {
         return End::Grounded;
     };
-    let key = match begin(shared, &parent).await {
-        ControlFlow::Continue(key) => key,
+    let terms = match begin(shared, &parent).await {
+        ControlFlow::Continue(terms) => terms,
         ControlFlow::Break(end) => return end,
     };
     if !shared.state().is_current(flight) {
         return End::Grounded;
     }
     let asked = Now::read();
-    let request = RefreshRequest::new(shared.id(), parent.clone(), key);
+    let request = RefreshRequest::new(shared.id(), parent.clone(), terms.key);
     let answer = shared.refresher.refresh(request);
     match timeout(shared.settings.attempt_timeout, answer).await {
         Ok(Ok(tokens)) => match tokens.check() {
-            Ok(()) => save(shared, flight, &parent, tokens, asked).await,
+            Ok(()) => {
+                let tokens = tokens
+                    .with_generation(parent.generation() + 1)
+                    .pinned(asked.wall);
+                save(shared, flight, tokens, terms.is_stored, asked).await
+            }
             Err(why) => {
                 let what = "what the refresher brought are no tokens";
                 let error = RefreshError::new(RefreshErrorKind::Transient, what).with_source(why);
@@ -55,42 +100,16 @@ pub(super) async fn run(shared: &Arc<Shared>, flight: FlightId) -> End {
     }
 }
 
-async fn load(shared: &Shared) -> End {
-    match shared.store.load().await {
-        Ok(Some(stored)) => End::Found(stored.tokens().clone()),
-        Ok(None) => {
-            let given = match &shared.state().session {
-                Session::Unloaded(given) => given.clone(),
-                _ => None,
-            };
-            given.map_or(End::Nobody, End::Begun)
-        }
-        Err(_fault) => {
-            shared.report_store_fault().await;
-            End::failed(UnavailableKind::Store)
-        }
-    }
-}
-
-/// Without a key nobody else who shares the store may refresh meanwhile, until the new tokens are
-/// stored. With one there is no need: both would send the same pair.
-async fn turn(shared: &Shared) -> ControlFlow<End, Option<StoreLock>> {
-    if shared.settings.sends_key {
-        return ControlFlow::Continue(None);
-    }
-    match timeout(shared.settings.attempt_timeout, shared.store.lock()).await {
-        Ok(Ok(lock)) => ControlFlow::Continue(Some(lock)),
-        Ok(Err(_fault)) => {
-            shared.report_store_fault().await;
-            ControlFlow::Continue(None)
-        }
-        Err(_elapsed) => ControlFlow::Break(End::failed(UnavailableKind::TimedOut)),
-    }
+/// What a refresh begins with.
+struct Terms {
+    key: Option<IdempotencyKey>,
+    /// The store has the token that is replaced.
+    is_stored: bool,
 }
 
 /// Fixes the idempotency key before the request leaves, and finds out whether another process was
 /// faster.
-async fn begin(shared: &Shared, parent: &TokenSet) -> ControlFlow<End, Option<IdempotencyKey>> {
+async fn begin(shared: &Shared, parent: &TokenSet) -> ControlFlow<End, Terms> {
     let generation = parent.generation();
     let own = shared.settings.sends_key.then(|| shared.key(generation));
     let stored = match &own {
@@ -98,21 +117,28 @@ async fn begin(shared: &Shared, parent: &TokenSet) -> ControlFlow<End, Option<Id
         None => shared.store.load().await,
     };
     shared.state_mut().has_unsaved_key = own.is_some() && stored.is_err();
+    shared.note_store(stored.is_ok());
+    shared.publish();
     match stored {
-        Ok(Some(stored)) if stored.is_newer_than(generation) => {
-            ControlFlow::Break(End::Found(stored.tokens().clone()))
+        Ok(Some(stored)) if shared.gives_way(&stored, generation) => {
+            ControlFlow::Break(End::Found(stored))
         }
-        Ok(Some(stored)) if own.is_some() && !stored.is_older_than(generation) => {
-            ControlFlow::Continue(stored.idempotency_key().cloned().or(own))
+        Ok(Some(stored)) if stored.tokens().generation() == generation => {
+            let key = own.map(|own| stored.idempotency_key().cloned().unwrap_or(own));
+            // It counts also if the store cannot be read the next time.
+            shared.state_mut().keep_key(generation, key.clone());
+            ControlFlow::Continue(Terms {
+                key,
+                is_stored: true,
+            })
         }
         Ok(None) if shared.state().unsaved == Unsaved::Nothing => {
             ControlFlow::Break(End::Over(EndReason::SignedOut, Unsaved::Nothing))
         }
-        Ok(_) => ControlFlow::Continue(own),
-        Err(_fault) => {
-            shared.report_store_fault().await;
-            ControlFlow::Continue(own)
-        }
+        Ok(_) | Err(_) => ControlFlow::Continue(Terms {
+            key: own,
+            is_stored: false,
+        }),
     }
 }
 
@@ -120,33 +146,26 @@ async fn begin(shared: &Shared, parent: &TokenSet) -> ControlFlow<End, Option<Id
 async fn save(
     shared: &Shared,
     flight: FlightId,
-    parent: &TokenSet,
     tokens: TokenSet,
+    was_stored: bool,
     asked: Now,
 ) -> End {
-    let tokens = tokens
-        .with_generation(parent.generation() + 1)
-        .pinned(asked.wall);
-    let mut writer = shared.writing.lock().await;
-    let mut is_saved = false;
-    if shared.state().is_current(flight) {
-        match shared.store.save(&tokens).await {
-            Ok(true) => {
-                is_saved = true;
-                writer.is_failing = false;
-            }
-            Ok(false) => {
-                if let Some(newer) = shared.newer(parent.generation()).await {
-                    return End::Found(newer);
-                }
-            }
-            Err(_fault) => shared.note_store_fault(&mut writer),
-        }
+    let _writer = shared.writing.lock().await;
+    if !shared.state().is_current(flight) {
+        return End::renewed(tokens, asked, false);
     }
-    End::Renewed {
-        tokens,
-        asked,
-        is_saved,
+    if was_stored && matches!(shared.store.load().await, Ok(None)) {
+        return End::Orphaned(tokens);
+    }
+    let saved = shared.store.save(&tokens).await;
+    shared.note_store(saved.is_ok());
+    match saved {
+        Ok(true) => End::renewed(tokens, asked, true),
+        Ok(false) => match shared.newer(tokens.generation() - 1).await {
+            Some(newer) => End::Found(newer),
+            None => End::renewed(tokens, asked, false),
+        },
+        Err(_fault) => End::renewed(tokens, asked, false),
     }
 }
 
@@ -161,15 +180,12 @@ async fn refused(shared: &Shared, parent: &TokenSet, error: RefreshError) -> End
         return End::Failed(RefreshUnavailable::failed(error), wish);
     }
     let generation = parent.generation();
-    match shared.store.load().await {
-        Ok(Some(stored)) if stored.is_newer_than(generation) => {
-            return End::Found(stored.tokens().clone());
-        }
+    let stored = shared.store.load().await;
+    shared.note_store(stored.is_ok());
+    match stored {
+        Ok(Some(stored)) if shared.gives_way(&stored, generation) => return End::Found(stored),
         Ok(_) => {}
-        Err(_fault) => {
-            shared.report_store_fault().await;
-            return End::failed(UnavailableKind::Store);
-        }
+        Err(_fault) => return End::failed(UnavailableKind::Store),
     }
     if kind == RefreshErrorKind::Superseded
         && shared.state_mut().count_superseded() <= SUPERSEDED_PATIENCE
