@@ -236,6 +236,22 @@ async fn a_lock_that_somebody_holds_is_waited_for() {
     assert!(saved.await.unwrap().unwrap());
 }
 
+/// It could undo what is written after it.
+#[tokio::test]
+async fn a_write_whose_caller_has_gone_away_is_not_made() {
+    let setting = Setting::new();
+    let lock = File::create(setting.beside(".lock")).unwrap();
+    lock.lock().unwrap();
+    let new = tokens(1);
+    let save = tokio::time::timeout(Duration::from_millis(50), setting.store.save(&new));
+    assert!(save.await.is_err());
+    drop(lock);
+    // After that one, and with nothing to write.
+    let begun = setting.store.begin(9, IdempotencyKey::random()).await;
+    assert!(begun.unwrap().is_none());
+    assert_eq!(setting.names(), ["tokens.json.lock".to_owned()].into());
+}
+
 #[tokio::test]
 async fn a_lock_that_is_never_free_is_an_error_that_names_it() {
     let setting = Setting::new();

@@ -9,7 +9,8 @@ mod support;
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use keyring_core::api::{CredentialApi, CredentialStoreApi};
 use keyring_core::{Credential, CredentialStore, Entry, Error};
@@ -18,14 +19,16 @@ use refresh_client_layer::{
 };
 use support::World;
 
-/// A keychain like that of Windows, which dies after some writes.
+/// A keychain like that of Windows, which dies after some writes, and can ask its user for a password.
 #[derive(Clone, Default)]
-struct Vault(Arc<Mutex<Contents>>);
+struct Vault(Arc<Mutex<Contents>>, Arc<Condvar>);
 
 #[derive(Default)]
 struct Contents {
     entries: BTreeMap<String, Vec<u8>>,
     writes_left: Option<usize>,
+    asks_its_user: bool,
+    reads: usize,
 }
 
 #[derive(Clone)]
@@ -51,6 +54,15 @@ impl Vault {
 
     fn dies_after(&self, writes: Option<usize>) {
         self.0.lock().unwrap().writes_left = writes;
+    }
+
+    fn asks_its_user(&self, asks: bool) {
+        self.0.lock().unwrap().asks_its_user = asks;
+        self.1.notify_all();
+    }
+
+    fn reads(&self) -> usize {
+        self.0.lock().unwrap().reads
     }
 
     fn write<T>(&self, write: impl FnOnce(&mut Contents) -> T) -> keyring_core::Result<T> {
@@ -103,7 +115,11 @@ impl CredentialApi for Item {
     }
 
     fn get_secret(&self) -> keyring_core::Result<Vec<u8>> {
-        let contents = self.vault.0.lock().unwrap();
+        let mut contents = self.vault.0.lock().unwrap();
+        contents.reads += 1;
+        let answered = &self.vault.1;
+        let contents = answered.wait_while(contents, |contents| contents.asks_its_user);
+        let contents = contents.unwrap();
         let secret = contents.entries.get(&self.account);
         secret.cloned().ok_or(Error::NoEntry)
     }
@@ -260,6 +276,35 @@ async fn a_keychain_that_fails_is_an_error_and_no_end_of_a_session() {
     assert_eq!(stored.tokens().access_token().secret(), "access-2");
 }
 
+/// Its user may be away for hours, and threads are few.
+#[tokio::test]
+async fn a_keychain_that_waits_for_its_user_holds_one_thread() {
+    let vault = Vault::default();
+    let store = vault.store();
+    vault.asks_its_user(true);
+    for _ in 0..5 {
+        let load = tokio::time::timeout(Duration::from_millis(50), store.load());
+        assert!(load.await.is_err());
+    }
+    let reads = vault.reads();
+    vault.asks_its_user(false);
+    assert_eq!(reads, 1);
+    assert!(store.load().await.unwrap().is_none());
+}
+
+/// It could undo what is written after it.
+#[tokio::test]
+async fn a_write_whose_caller_has_gone_away_is_not_made() {
+    let vault = Vault::default();
+    let store = vault.store();
+    vault.asks_its_user(true);
+    let new = tokens(1, SHORT);
+    let save = tokio::time::timeout(Duration::from_millis(50), store.save(&new));
+    assert!(save.await.is_err());
+    vault.asks_its_user(false);
+    assert!(store.load().await.unwrap().is_none());
+}
+
 /// Law C16: stores that name one lock file take turns, as processes do.
 #[tokio::test]
 async fn a_lock_file_makes_stores_take_turns() {
@@ -273,7 +318,7 @@ async fn a_lock_file_makes_stores_take_turns() {
         async move { store.lock().await }
     });
     // A lock of the system is waited for in real time.
-    let early = tokio::time::timeout(std::time::Duration::from_millis(100), &mut other).await;
+    let early = tokio::time::timeout(Duration::from_millis(100), &mut other).await;
     assert!(early.is_err());
     assert_eq!(generation(&open()).await, Some(1));
     drop(lock);

@@ -15,6 +15,7 @@ use self::disk::{Disk, Locked};
 pub use self::error::{FileStoreError, FileStoreErrorKind};
 #[cfg(feature = "keyring")]
 pub(super) use self::lock::LockFile;
+use super::blocking::{Blocking, Caller};
 use super::{StoreError, StoreLock, StoredTokens, TokenStore};
 use crate::tokens::{IdempotencyKey, TokenSet};
 
@@ -66,10 +67,14 @@ use crate::tokens::{IdempotencyKey, TokenSet};
 /// whoever refreshes holds another lock, on `<file>.refresh`, until the new tokens are in the file, and
 /// looks into the file first.
 ///
-/// The work is done by Tokio's blocking threads, or right away outside a runtime.
+/// The work is done by Tokio's blocking threads, no more than three at a time for all clones, or right
+/// away outside a runtime.
 #[derive(Clone)]
 pub struct FileStore {
     disk: Arc<Disk>,
+    reads: Blocking,
+    writes: Blocking,
+    locks: Blocking,
 }
 
 impl FileStore {
@@ -81,6 +86,9 @@ impl FileStore {
         let path = std::path::absolute(&path).unwrap_or(path);
         Self {
             disk: Arc::new(Disk::new(path)),
+            reads: Blocking::default(),
+            writes: Blocking::default(),
+            locks: Blocking::default(),
         }
     }
 
@@ -89,18 +97,17 @@ impl FileStore {
         &self,
         work: impl FnOnce(&Locked<'_>) -> Result<T, FileStoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.blocking(move |disk| work(&disk.lock()?)).await
+        self.blocking(&self.writes, move |disk, caller| work(&disk.lock(caller)?))
+            .await
     }
 
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Disk) -> Result<T, FileStoreError> + Send + 'static,
+        blocking: &Blocking,
+        work: impl FnOnce(&Disk, &Caller) -> Result<T, FileStoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let disk = self.disk.clone();
-        let result = match Handle::try_current() {
-            Ok(runtime) => runtime.spawn_blocking(move || work(&disk)).await?,
-            Err(_) => work(&disk),
-        };
+        let result = blocking.run(move |caller| work(&disk, caller)).await?;
         result.map_err(|error| {
             tracing::error!(%error, "the token file cannot be used");
             error.into()
@@ -111,7 +118,7 @@ impl FileStore {
 impl TokenStore for FileStore {
     /// Without the lock: whoever writes replaces the whole file at once.
     async fn load(&self) -> Result<Option<StoredTokens>, StoreError> {
-        self.blocking(Disk::read).await
+        self.blocking(&self.reads, |disk, _| disk.read()).await
     }
 
     async fn save(&self, tokens: &TokenSet) -> Result<bool, StoreError> {
@@ -158,8 +165,8 @@ impl TokenStore for FileStore {
     /// the holder may take as long as its server does.
     async fn lock(&self) -> Result<StoreLock, StoreError> {
         loop {
-            let held = self.blocking(|disk| disk.refresh_lock.try_lock()).await?;
-            match held {
+            let held = self.blocking(&self.locks, |disk, _| disk.refresh_lock.try_lock());
+            match held.await? {
                 Some(held) => return Ok(StoreLock::new(held)),
                 None if Handle::try_current().is_ok() => sleep(NAP).await,
                 None => return Err(self.disk.refresh_lock.is_locked().into()),

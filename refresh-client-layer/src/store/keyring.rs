@@ -3,7 +3,7 @@ mod error;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use keyring_core::CredentialStore;
 use tokio::runtime::Handle;
@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use self::chain::Chain;
 pub use self::error::{KeyringStoreError, KeyringStoreErrorKind};
+use super::blocking::{Blocking, Caller};
 use super::file::{LockFile, NAP};
 use super::{StoreError, StoreLock, StoredTokens, TokenStore};
 use crate::tokens::{IdempotencyKey, TokenSet};
@@ -60,7 +61,8 @@ use crate::tokens::{IdempotencyKey, TokenSet};
 /// used twice.
 ///
 /// The work is done by Tokio's blocking threads, or right away outside a runtime, since a keychain may
-/// ask its user for a password.
+/// ask its user for a password. There is one call at a time, for all clones; the others wait without a
+/// thread.
 #[derive(Clone)]
 pub struct KeyringStore {
     inner: Arc<Inner>,
@@ -68,9 +70,10 @@ pub struct KeyringStore {
 
 struct Inner {
     chain: Chain,
-    turn: Mutex<()>,
+    calls: Blocking,
     refreshing: Arc<tokio::sync::Mutex<()>>,
     locks: Option<Locks>,
+    lock_calls: Blocking,
 }
 
 struct Locks {
@@ -98,9 +101,10 @@ impl KeyringStore {
         Self {
             inner: Arc::new(Inner {
                 chain,
-                turn: Mutex::default(),
+                calls: Blocking::default(),
                 refreshing: Arc::default(),
                 locks: None,
+                lock_calls: Blocking::default(),
             }),
         }
     }
@@ -116,12 +120,13 @@ impl KeyringStore {
         Self {
             inner: Arc::new(Inner {
                 chain: self.inner.chain.clone(),
-                turn: Mutex::default(),
+                calls: Blocking::default(),
                 refreshing: Arc::default(),
                 locks: Some(Locks {
                     write: LockFile::new(write),
                     refresh: LockFile::new(refresh),
                 }),
+                lock_calls: Blocking::default(),
             }),
         }
     }
@@ -129,25 +134,23 @@ impl KeyringStore {
     /// Does `work` where it may block, and where nobody else writes.
     async fn locked<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Chain) -> Result<T, KeyringStoreError> + Send + 'static,
+        work: impl FnOnce(&Chain, &Caller) -> Result<T, KeyringStoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.blocking(move |inner| {
-            let _turn = inner.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            let _held = inner.locks.as_ref().map(|it| it.write.lock()).transpose()?;
-            work(&inner.chain)
+        self.blocking(&self.inner.calls, move |inner, caller| {
+            let locks = inner.locks.as_ref();
+            let _held = locks.map(|it| it.write.lock(caller)).transpose()?;
+            work(&inner.chain, caller)
         })
         .await
     }
 
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Inner) -> Result<T, KeyringStoreError> + Send + 'static,
+        blocking: &Blocking,
+        work: impl FnOnce(&Inner, &Caller) -> Result<T, KeyringStoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let inner = self.inner.clone();
-        let result = match Handle::try_current() {
-            Ok(runtime) => runtime.spawn_blocking(move || work(&inner)).await?,
-            Err(_) => work(&inner),
-        };
+        let result = blocking.run(move |caller| work(&inner, caller)).await?;
         result.map_err(|error| {
             tracing::error!(%error, "the keychain cannot be used");
             error.into()
@@ -157,16 +160,18 @@ impl KeyringStore {
 
 impl TokenStore for KeyringStore {
     async fn load(&self) -> Result<Option<StoredTokens>, StoreError> {
-        self.blocking(|inner| inner.chain.read()).await
+        self.blocking(&self.inner.calls, |inner, _| inner.chain.read())
+            .await
     }
 
     async fn save(&self, tokens: &TokenSet) -> Result<bool, StoreError> {
         let record = StoredTokens::new(tokens.clone());
         let generation = tokens.generation();
-        self.locked(move |chain| {
+        self.locked(move |chain, caller| {
             let kept = chain.read()?;
             let is_newer = kept.is_none_or(|kept| kept.is_older_than(generation));
             if is_newer {
+                still_wanted(caller)?;
                 chain.write(&record)?;
             }
             Ok(is_newer)
@@ -179,11 +184,12 @@ impl TokenStore for KeyringStore {
         generation: u64,
         key: IdempotencyKey,
     ) -> Result<Option<StoredTokens>, StoreError> {
-        self.locked(move |chain| {
+        self.locked(move |chain, caller| {
             let mut kept = chain.read()?;
             if let Some(kept) = &mut kept
                 && kept.begin(generation, key)
             {
+                still_wanted(caller)?;
                 chain.write(kept)?;
             }
             Ok(kept)
@@ -192,10 +198,13 @@ impl TokenStore for KeyringStore {
     }
 
     async fn clear(&self, up_to: u64) -> Result<(), StoreError> {
-        self.locked(move |chain| match chain.read()? {
+        self.locked(move |chain, caller| match chain.read()? {
             Some(kept) if kept.is_newer_than(up_to) => Ok(()),
             // Parts may have been left behind.
-            _ => chain.remove(),
+            _ => {
+                still_wanted(caller)?;
+                chain.remove()
+            }
         })
         .await
     }
@@ -203,7 +212,7 @@ impl TokenStore for KeyringStore {
     async fn lock(&self) -> Result<StoreLock, StoreError> {
         let turn = self.inner.refreshing.clone().lock_owned().await;
         loop {
-            let held = self.blocking(|inner| match &inner.locks {
+            let held = self.blocking(&self.inner.lock_calls, |inner, _| match &inner.locks {
                 Some(locks) => match locks.refresh.try_lock()? {
                     None if Handle::try_current().is_err() => Err(locks.refresh.is_locked().into()),
                     held => Ok(held.map(Some)),
@@ -215,6 +224,14 @@ impl TokenStore for KeyringStore {
             }
             sleep(NAP).await;
         }
+    }
+}
+
+/// A keychain may have asked its user for hours.
+fn still_wanted(caller: &Caller) -> Result<(), KeyringStoreError> {
+    match caller.is_gone() {
+        true => Err(KeyringStoreError::keychain("nobody waits any longer")),
+        false => Ok(()),
     }
 }
 

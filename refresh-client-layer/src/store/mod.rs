@@ -1,5 +1,7 @@
 //! Where the session lives while the program does not run.
 
+#[cfg(feature = "file")]
+mod blocking;
 mod erased;
 #[cfg(feature = "file")]
 mod file;

@@ -10,6 +10,7 @@ use super::error::FileStoreError;
 use super::lock::{Held, LockFile};
 use super::ordinary;
 use crate::store::StoredTokens;
+use crate::store::blocking::Caller;
 
 /// The files of a store. All of this blocks.
 pub(super) struct Disk {
@@ -58,9 +59,9 @@ impl Disk {
         }
     }
 
-    pub(super) fn lock(&self) -> Result<Locked<'_>, FileStoreError> {
+    pub(super) fn lock(&self, caller: &Caller) -> Result<Locked<'_>, FileStoreError> {
         Ok(Locked {
-            _lock: self.lock.lock()?,
+            _lock: self.lock.lock(caller)?,
             disk: self,
         })
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::error::{FileStoreError, FileStoreErrorKind};
 use super::ordinary;
+use crate::store::blocking::Caller;
 
 /// An advisory lock of the system, on an empty file of its own. That of a process that died is
 /// free.
@@ -35,10 +36,14 @@ impl LockFile {
     }
 
     /// Waits for its turn, within bounds: a thread that waits for ever would keep its runtime from
-    /// shutting down.
-    pub(in crate::store) fn lock(&self) -> Result<Held, FileStoreError> {
+    /// shutting down. Fails if the caller has gone away meanwhile.
+    pub(in crate::store) fn lock(&self, caller: &Caller) -> Result<Held, FileStoreError> {
         for _ in 0..MOST_NAPS {
-            match self.try_lock()? {
+            let held = self.try_lock()?;
+            if caller.is_gone() {
+                break;
+            }
+            match held {
                 Some(held) => return Ok(held),
                 None => thread::sleep(NAP),
             }

@@ -36,6 +36,13 @@ impl KeyringStoreError {
         self.kind
     }
 
+    pub(super) fn keychain(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            ..KeyringStoreErrorKind::Keychain.into()
+        }
+    }
+
     pub(super) fn damaged(why: Option<InvalidTokens>) -> Self {
         Self {
             source: why.map(Into::into),
@@ -62,10 +69,7 @@ impl From<keyring_core::Error> for KeyringStoreError {
             keyring_core::Error::BadEncoding(_) | keyring_core::Error::BadDataFormat(..) => {
                 Self::damaged(None)
             }
-            error => Self {
-                what: error.to_string(),
-                ..KeyringStoreErrorKind::Keychain.into()
-            },
+            error => Self::keychain(error.to_string()),
         }
     }
 }
