@@ -176,11 +176,42 @@ async fn what_is_no_file_is_refused_without_waiting_for_it() {
     assert!(made.success());
     let error = setting.store.load().await.unwrap_err();
     assert_eq!(kind(&error), FileStoreErrorKind::NotAFile);
+}
 
-    let missing = FileStore::new(setting.folder.path().join("missing/tokens.json"));
-    assert!(missing.load().await.unwrap().is_none());
-    let error = missing.save(&tokens(1)).await.unwrap_err();
-    assert_eq!(kind(&error), FileStoreErrorKind::Io);
+/// It may be unmounted, with the tokens in it.
+#[tokio::test]
+async fn without_the_folder_nobody_knows_whether_there_is_a_session() {
+    let setting = Setting::new();
+    let folder = setting.folder.path().join("home");
+    let store = FileStore::new(folder.join("tokens.json"));
+    for error in [
+        store.load().await.unwrap_err(),
+        store.save(&tokens(1)).await.unwrap_err(),
+        store.clear(9).await.unwrap_err(),
+    ] {
+        assert_eq!(kind(&error), FileStoreErrorKind::Io);
+        assert!(error.to_string().contains("folder"), "{error}");
+    }
+    fs::create_dir(&folder).unwrap();
+    assert!(store.load().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_folder_that_is_gone_for_a_moment_is_no_end_of_a_session() {
+    let setting = Setting::new();
+    let [home, away] = ["home", "away"].map(|name| setting.folder.path().join(name));
+    fs::create_dir(&home).unwrap();
+    let store = FileStore::new(home.join("tokens.json"));
+    let world = World::new();
+    let builder = world.builder().plain_server().store(store.clone());
+    let session = builder.build().unwrap();
+    session.access_token().await.unwrap();
+    assert!(session.flush().await);
+    fs::rename(&home, &away).unwrap();
+    assert_eq!(session.force_refresh().await.unwrap().secret(), "access-2");
+    fs::rename(&away, &home).unwrap();
+    assert!(session.flush().await);
+    assert_eq!(generation(&store).await, Some(2));
 }
 
 #[tokio::test]

@@ -46,7 +46,8 @@ use crate::tokens::{IdempotencyKey, TokenSet};
 /// # The file
 ///
 /// It holds what [`StoredTokens::to_json`] writes, or the plain answer of a log-in that somebody put
-/// there. The folder has to exist. Each write goes to `<file>.new`, is made durable and takes the
+/// there. Its folder has to exist, so make it when the program starts: while it is missing, perhaps
+/// because a disk is not mounted, every method fails, and no session ends. Each write goes to `<file>.new`, is made durable and takes the
 /// file's place: a crash at any moment leaves the old tokens or the new ones. Symbolic links are
 /// refused, not followed, at all these names; those on the way to the folder are the system's
 /// business. Outside Unix there are no modes: who may read the folder may read the tokens.

@@ -43,10 +43,11 @@ impl Disk {
         &self.path
     }
 
+    /// Nothing is there only if its folder is: that may be unmounted, with the tokens in it.
     pub(super) fn read(&self) -> Result<Option<StoredTokens>, FileStoreError> {
         let file = match ordinary::open(OpenOptions::new().read(true), &self.path) {
             Ok(file) => file,
-            Err(error) if error.is(ErrorKind::NotFound) => return Ok(None),
+            Err(error) if error.is(ErrorKind::NotFound) && self.has_folder() => return Ok(None),
             Err(error) => return Err(error),
         };
         let mut json = Zeroizing::new(Vec::new());
@@ -64,6 +65,10 @@ impl Disk {
             _lock: self.lock.lock(caller)?,
             disk: self,
         })
+    }
+
+    fn has_folder(&self) -> bool {
+        self.path.parent().is_none_or(Path::is_dir)
     }
 }
 

@@ -94,6 +94,11 @@ impl fmt::Display for FileStoreError {
                 f,
                 "{path} has been locked for 5 seconds: look for a process that is stopped or hangs"
             ),
+            (_, Some(Source::Io(why))) if why.kind() == io::ErrorKind::NotFound => write!(
+                f,
+                "cannot {} {path}: see that its folder exists and is mounted ({why})",
+                self.what
+            ),
             (_, Some(Source::Io(why))) => write!(f, "cannot {} {path}: {why}", self.what),
             (_, _) => write!(f, "cannot use {path}"),
         }
