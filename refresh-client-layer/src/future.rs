@@ -1,5 +1,6 @@
 //! The future of a request that goes through the layer.
 
+mod allowance;
 mod answer;
 mod call;
 mod next;
@@ -22,8 +23,10 @@ use crate::manager::{Lease, Pending, TokenError, Wait};
 use crate::managers::{Loaded, Picking};
 use crate::replay::{Obstacle, Request, Response, Spare};
 
+pub(crate) use self::allowance::Allowance;
 pub(crate) use self::call::Call;
 
+use self::allowance::Held;
 use self::answer::Answer;
 use self::next::Next;
 use self::possession::Possession;
@@ -40,8 +43,9 @@ pin_project! {
         service: S,
         // What the next attempt sends.
         next: Option<Next<R>>,
-        // The response that asked for a fresher token, in case there is none.
-        refusal: Option<S::Response>,
+        // The response that asked for a fresher token, in case there is none; `None` also if there was
+        // no room for it.
+        refusal: Option<Held<S::Response>>,
         #[pin]
         state: State<S::Future, S::Response>,
     }
@@ -52,8 +56,8 @@ pin_project! {
     enum State<F, T> {
         // It is being found out whose request this is.
         Picking { picking: Picking },
-        // No token yet. Nothing is held that others might need to get one: no readied service, no
-        // finished attempt.
+        // No token yet. What is held that others might need to get one is little: no readied service,
+        // and of refused responses no more than the allowance.
         Waiting { wait: Pin<Box<Wait>> },
         // There is a token, or there need not be one, and the service is made ready.
         Readying { lease: Option<Lease> },
@@ -130,22 +134,25 @@ where
     R: Request,
 {
     /// Goes on with what the manager said; `Some` if that is the end.
-    fn resume(self: Pin<&mut Self>, pending: Pending) -> Option<Output<S, R>> {
+    fn resume(
+        self: Pin<&mut Self>,
+        pending: Pending,
+        refusal: Option<S::Response>,
+    ) -> Option<Output<S, R>> {
         let mut this = self.project();
         let verdict = match pending {
             Pending::Ready(verdict) => verdict,
             Pending::Later(wait) => {
+                *this.refusal = refusal.and_then(|it| this.call.allowance().hold(it));
                 this.state.set(State::Waiting { wait });
                 return None;
             }
         };
-        let lease = match (this.call.check(verdict), this.refusal.take()) {
+        let lease = match (this.call.check(verdict), refusal) {
             // The response that asked for a fresher token is dropped here, before the retry.
-            (Ok(Some(lease)), _) => Some(lease),
-            (Ok(None), None) => None,
-            (Ok(None), Some(refusal)) => return Some(Ok(this.call.give_up(None, refusal))),
+            (Ok(lease), _) => lease,
             (Err(error), Some(refusal)) if call::leaves_refusal(&error) => {
-                return Some(Ok(this.call.give_up(Some(&error), refusal)));
+                return Some(Ok(this.call.give_up(&error, refusal)));
             }
             (Err(error), _) => return Some(Err(this.call.boxed(error))),
         };
@@ -165,11 +172,10 @@ where
         let Some(need) = this.call.judge(&mut response, trailers, hold) else {
             return Some(Ok(response));
         };
-        *this.refusal = Some(response);
         // While a token is fetched there is time for this, and hardly any afterwards.
         *this.next = this.next.take().map(Next::prepare);
         let pending = this.call.supply(need);
-        self.resume(pending)
+        self.resume(pending, Some(response))
     }
 }
 
@@ -190,12 +196,13 @@ where
                     let loaded = ready!(picking.as_mut().poll(cx));
                     let unsent = this.next.as_ref().and_then(Next::unsent);
                     let pending = open(this.call, loaded, unsent.expect(POLLED_AGAIN));
-                    self.as_mut().resume(pending)
+                    self.as_mut().resume(pending, None)
                 }
                 StateProj::Waiting { wait } => {
                     let verdict = ready!(wait.as_mut().poll(cx));
                     this.call.waited();
-                    self.as_mut().resume(Pending::Ready(verdict))
+                    let refusal = this.refusal.take().map(Held::release);
+                    self.as_mut().resume(Pending::Ready(verdict), refusal)
                 }
                 StateProj::Readying { lease } => {
                     ready!(this.service.poll_ready(cx)).map_err(Into::into)?;

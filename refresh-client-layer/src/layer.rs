@@ -6,6 +6,7 @@ use http::{HeaderMap, StatusCode};
 use tower_layer::Layer;
 
 use crate::challenge::Rule;
+use crate::future::Allowance;
 use crate::manager::TokenManager;
 use crate::managers::{Sessions, TokenManagers};
 use crate::replay::DEFAULT_CAP;
@@ -41,6 +42,15 @@ use crate::service::RefreshService;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # While a refresh runs
+///
+/// A request that was refused and waits for the refresh keeps its response, in case the session is over
+/// and the caller has to see the server's 401. So that unread bodies are not in the way of the refresh's
+/// own answer, all requests of a layer together keep no more than 32 KiB of them, and count at least 4 KiB
+/// for each; a body of unknown length counts as 32 KiB. A response that finds no room is dropped: if the
+/// session is over, its caller gets a [`SessionEnded`](crate::SessionEnded) instead, and where too many
+/// tokens were refused a [`RefreshUnavailable`](crate::RefreshUnavailable).
 ///
 /// # Redirects
 ///
@@ -82,6 +92,7 @@ use crate::service::RefreshService;
 pub struct RefreshLayer {
     sessions: Sessions,
     wants_retry: Rule,
+    allowance: Allowance,
     replay_cap: usize,
     requires_session: bool,
 }
@@ -110,6 +121,7 @@ impl RefreshLayer {
         Self {
             sessions,
             wants_retry: Rule::Default,
+            allowance: Allowance::default(),
             replay_cap: DEFAULT_CAP,
             requires_session: false,
         }
@@ -157,6 +169,7 @@ impl<S> Layer<S> for RefreshLayer {
             inner,
             self.sessions.clone(),
             self.wants_retry.clone(),
+            self.allowance.clone(),
             self.replay_cap,
             self.requires_session,
         )

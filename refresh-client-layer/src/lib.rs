@@ -43,9 +43,11 @@
 //! 2. A live token is attached. A dying one is waited for; one that will die soon is replaced in the
 //!    background.
 //! 3. If the response asks for a fresher token, the request is sent again with one, once.
-//! 4. If the session turns out to be over, the caller gets the server's 401. If a refresh could not
-//!    be carried out, the caller gets [`RefreshUnavailable`], so that a fault of the network is never
-//!    taken for the end of a session. Later requests fail with [`SessionEnded`] without being sent.
+//! 4. If the session turns out to be over, the caller gets the server's 401; of a crowd, those whose
+//!    response was [too much to keep](RefreshLayer#while-a-refresh-runs) get [`SessionEnded`]. If a
+//!    refresh could not be carried out, the caller gets [`RefreshUnavailable`], so that a fault of the
+//!    network is never taken for the end of a session. Later requests fail with [`SessionEnded`] without
+//!    being sent.
 //! 5. Every response has an [`Outcome`] in its extensions.
 //!
 //! # Where to look

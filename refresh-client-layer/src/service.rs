@@ -7,7 +7,7 @@ use http::header::AUTHORIZATION;
 use tower_service::Service;
 
 use crate::challenge::Rule;
-use crate::future::{Call, ResponseFuture};
+use crate::future::{Allowance, Call, ResponseFuture};
 use crate::managers::{Picked, Sessions};
 #[cfg(feature = "tonic")]
 use crate::replay::is_grpc;
@@ -19,6 +19,7 @@ pub struct RefreshService<S> {
     inner: S,
     sessions: Sessions,
     wants_retry: Rule,
+    allowance: Allowance,
     replay_cap: usize,
     requires_session: bool,
 }
@@ -34,6 +35,7 @@ impl<S> RefreshService<S> {
         inner: S,
         sessions: Sessions,
         wants_retry: Rule,
+        allowance: Allowance,
         replay_cap: usize,
         requires_session: bool,
     ) -> Self {
@@ -41,6 +43,7 @@ impl<S> RefreshService<S> {
             inner,
             sessions,
             wants_retry,
+            allowance,
             replay_cap,
             requires_session,
         }
@@ -63,7 +66,8 @@ impl<S> RefreshService<S> {
     }
 
     fn new_call<R: Request>(&self, request: &R) -> Call {
-        let call = Call::new(self.wants_retry.clone(), self.cap(request));
+        let (rule, allowance) = (self.wants_retry.clone(), self.allowance.clone());
+        let call = Call::new(rule, allowance, self.cap(request));
         let call = call.requires_session(self.requires_session);
         #[cfg(feature = "tonic")]
         let call = call.grpc(is_grpc(request.headers()));

@@ -14,7 +14,9 @@ use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Empty, Full};
 use refresh_client_layer::replay::Replay;
-use refresh_client_layer::{NotRetried, Outcome, RefreshLayer, SkipAuth};
+use refresh_client_layer::{
+    NotRetried, Outcome, RefreshErrorKind, RefreshLayer, SessionEnded, SkipAuth,
+};
 use support::{BoxError, URL, World, settle};
 use tower::{Layer, Service, ServiceExt as _};
 
@@ -191,10 +193,48 @@ async fn a_rule_of_the_users_own_replaces_the_default_one() {
 #[tokio::test]
 async fn a_refused_refresh_hands_out_the_servers_401_as_it_came() {
     let world = World::new();
-    world.fail_next(refresh_client_layer::RefreshErrorKind::Refused);
+    world.fail_next(RefreshErrorKind::Refused);
     let request = Request::get(URL).body(Empty::<Bytes>::new()).unwrap();
     let (response, _) = send_through(&world, request).await;
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(body, "as it came");
+}
+
+/// What waits for a refresh may stand in its way.
+#[tokio::test]
+async fn a_refusal_that_is_too_large_to_hold_is_let_go_before_the_wait() {
+    for (length, is_held) in [(32 * 1024, true), (32 * 1024 + 1, false)] {
+        let world = World::new();
+        world.hold();
+        world.fail_next(RefreshErrorKind::Refused);
+        let bytes = Arc::new(vec![b'x'; length]);
+        let held = Arc::downgrade(&bytes);
+        let body = Full::new(Bytes::from_owner(Owned(bytes)));
+        let refusal = Response::builder().status(401).body(body).unwrap();
+        let refusal = Arc::new(Mutex::new(Some(refusal)));
+        let inner = tower::service_fn(move |_: Request<Full<Bytes>>| {
+            let refusal = refusal.lock().unwrap().take().unwrap();
+            std::future::ready(Ok::<_, Infallible>(refusal))
+        });
+        let api = RefreshLayer::new(world.session()).layer(inner);
+        let sent = tokio::spawn(api.oneshot(support::get(URL)));
+        world.called(1).await;
+        settle().await;
+        assert_eq!(held.upgrade().is_some(), is_held);
+        world.release();
+        match sent.await.unwrap() {
+            Ok(response) => assert_eq!((response.status().as_u16(), is_held), (401, true)),
+            Err(error) => assert_eq!((error.is::<SessionEnded>(), is_held), (true, false)),
+        }
+    }
+}
+
+/// Bytes that tell whether anybody has them.
+struct Owned(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Owned {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }

@@ -2,6 +2,7 @@ use std::error::Error;
 
 use http::{HeaderMap, StatusCode};
 
+use super::allowance::Allowance;
 use super::possession::Possession;
 use crate::challenge::Rule;
 use crate::event::EndReason;
@@ -19,6 +20,7 @@ pub(crate) struct Call {
     /// `None` if it is nobody's.
     manager: Option<TokenManager>,
     wants_retry: Rule,
+    allowance: Allowance,
     is_ours: bool,
     /// It is the very refresh that this call would wait for.
     is_refresh: bool,
@@ -48,10 +50,11 @@ pub(super) enum Need {
 }
 
 impl Call {
-    pub(crate) fn new(wants_retry: Rule, cap: Option<usize>) -> Self {
+    pub(crate) fn new(wants_retry: Rule, allowance: Allowance, cap: Option<usize>) -> Self {
         Self {
             manager: None,
             wants_retry,
+            allowance,
             is_ours: false,
             is_refresh: false,
             requires_session: false,
@@ -97,6 +100,10 @@ impl Call {
         self.cap
     }
 
+    pub(super) fn allowance(&self) -> &Allowance {
+        &self.allowance
+    }
+
     /// Makes it a call of this session, if the token may go where the request goes.
     pub(super) fn open<R: Request>(&mut self, manager: Option<TokenManager>, request: &R) {
         self.is_ours = manager.as_ref().is_none_or(|manager| {
@@ -128,10 +135,10 @@ impl Call {
         }
     }
 
-    /// Is a request without a token to be sent at all?
+    /// Is a request without a token to be sent at all? Not if it was sent with one, and refused.
     pub(super) fn check(&self, verdict: Verdict) -> Verdict {
         match verdict {
-            Ok(None) if self.is_ours && self.requires_session => {
+            Ok(None) if self.outcome.attempts() > 0 || (self.is_ours && self.requires_session) => {
                 Err(SessionEnded::new(EndReason::NeverSignedIn).into())
             }
             verdict => verdict,
@@ -200,10 +207,10 @@ impl Call {
     }
 
     /// There is no fresher token: the caller gets the refusal as it came.
-    pub(super) fn give_up<T: Response>(&mut self, error: Option<&TokenError>, mut refusal: T) -> T {
+    pub(super) fn give_up<T: Response>(&mut self, error: &TokenError, mut refusal: T) -> T {
         self.outcome.refused(match error {
-            Some(TokenError::RefreshUnavailable(_)) => NotRetried::TooManyRefreshes,
-            Some(TokenError::SessionEnded(_)) | None => NotRetried::SessionEnded,
+            TokenError::RefreshUnavailable(_) => NotRetried::TooManyRefreshes,
+            TokenError::SessionEnded(_) => NotRetried::SessionEnded,
         });
         self.sign(&mut refusal);
         refusal

@@ -56,7 +56,8 @@ impl http_body::Body for Begun {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.first {
+        match &self.first {
+            Some(Ok(frame)) if frame.is_trailers() => SizeHint::with_exact(0),
             Some(_) => SizeHint::default(),
             None => self.rest.size_hint(),
         }

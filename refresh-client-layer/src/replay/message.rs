@@ -1,6 +1,7 @@
 use std::task::{Context, Poll};
 
 use http::{Extensions, HeaderMap, Method, StatusCode};
+use http_body::Body;
 
 use super::{Head, Recording, Replay};
 use crate::origin::Target;
@@ -47,8 +48,8 @@ pub trait Request: Sealed + Sized {
 
 /// A response that the layer understands.
 ///
-/// That is `http::Response<B>`, and `reqwest::Response` with the `reqwest` feature. Only this crate
-/// implements it.
+/// That is `http::Response<B>` where `B: http_body::Body`, and `reqwest::Response` with the `reqwest`
+/// feature. Only this crate implements it.
 pub trait Response: Sealed {
     #[doc(hidden)]
     fn status(&self) -> StatusCode;
@@ -60,6 +61,9 @@ pub trait Response: Sealed {
     /// went.
     #[doc(hidden)]
     fn source(&self) -> Option<Source<'_>>;
+    /// How many bytes of the body are yet to come, at most; `None` if nobody knows.
+    #[doc(hidden)]
+    fn unread(&self) -> Option<u64>;
     /// True for a gRPC response whose status is yet to come.
     #[doc(hidden)]
     fn is_open_grpc(&self) -> bool {
@@ -139,7 +143,7 @@ impl<B: Replay + 'static> Request for http::Request<B> {
 
 impl<B> Sealed for http::Response<B> {}
 
-impl<B: 'static> Response for http::Response<B> {
+impl<B: Body + 'static> Response for http::Response<B> {
     fn status(&self) -> StatusCode {
         self.status()
     }
@@ -154,6 +158,13 @@ impl<B: 'static> Response for http::Response<B> {
 
     fn source(&self) -> Option<Source<'_>> {
         None
+    }
+
+    fn unread(&self) -> Option<u64> {
+        match self.body().is_end_stream() {
+            true => Some(0),
+            false => self.body().size_hint().upper(),
+        }
     }
 
     #[cfg(feature = "tonic")]

@@ -144,6 +144,10 @@ impl replay::Response for Response {
     fn source(&self) -> Option<Source<'_>> {
         Some(target(self.url()).map_or(Source::Opaque, Source::Known))
     }
+
+    fn unread(&self) -> Option<u64> {
+        self.content_length()
+    }
 }
 
 fn target(url: &Url) -> Option<Target<'_>> {
