@@ -46,7 +46,7 @@ impl<L: Replay + 'static, R: Replay + 'static> Replay for Either<L, R> {
 impl<D, E> Replay for BoxBody<D, E>
 where
     D: Buf + Clone + Send + Sync + 'static,
-    E: 'static,
+    E: Send + 'static,
 {
     fn try_clone(&self) -> Option<Self> {
         None
@@ -61,7 +61,7 @@ where
 impl<D, E> Replay for UnsyncBoxBody<D, E>
 where
     D: Buf + Clone + Send + 'static,
-    E: 'static,
+    E: Send + 'static,
 {
     fn try_clone(&self) -> Option<Self> {
         None

@@ -49,6 +49,7 @@ pub fn record<B, T>(
 where
     B: Body + Send + Unpin + 'static,
     B::Data: Clone + Send,
+    B::Error: Send,
     T: 'static,
 {
     let tape = Arc::new(Tape::new(stream, cap));

@@ -29,6 +29,10 @@ struct Reel<B: Body> {
     mode: Mode,
     /// The stream has no more frames.
     is_over: bool,
+    /// Nor was any of them kept from the first body.
+    is_first_over: bool,
+    /// For the body that goes on.
+    failure: Option<B::Error>,
     /// That of whoever writes the first body, so that its connection hears of the end.
     first: Option<Waker>,
     /// That of the second body, while the first still polls the stream.
@@ -57,10 +61,13 @@ where
 {
     pub(super) fn new(source: B, cap: usize) -> Self {
         let hint = source.size_hint();
+        let is_over = source.is_end_stream();
         Self {
             hint,
             reel: Mutex::new(Reel {
-                is_over: source.is_end_stream(),
+                is_over,
+                is_first_over: is_over,
+                failure: None,
                 source: Some(source),
                 record: VecDeque::new(),
                 recorded: 0,
@@ -97,8 +104,7 @@ where
     }
 
     pub(super) fn is_first_over(&self) -> bool {
-        let reel = self.reel();
-        reel.is_over && reel.mode != Mode::Taken
+        self.reel().is_first_over
     }
 
     pub(super) fn poll_first(&self, cx: &mut Context<'_>) -> Poll<Option<Play<B>>> {
@@ -107,11 +113,15 @@ where
             // Also when it is not pending: a connection that waits for its peer to read is woken.
             keep(&mut reel.first, cx);
             match reel.mode {
+                _ if reel.is_first_over => return Poll::Ready(None),
                 Mode::Paused => return Poll::Pending,
                 Mode::Taken => return Poll::Ready(Some(Err(ReplayError::TakenBack))),
                 Mode::Broken => return Poll::Ready(None),
-                _ if reel.is_over => return Poll::Ready(None),
                 _ => {}
+            }
+            if let Some(failure) = reel.failure.take() {
+                reel.mode = Mode::Broken;
+                return Poll::Ready(Some(Err(ReplayError::Source(failure))));
             }
             Turn {
                 tape: self,
@@ -131,12 +141,12 @@ where
             Poll::Ready(Some(Ok(frame))) if self.records() => copy(frame),
             _ => None,
         };
-        let is_broken = matches!(polled, Poll::Ready(Some(Err(_))));
-        let mode = self.note(copy, is_over, is_broken);
-        drop(turn);
-        match (mode, polled) {
-            (Mode::Taken, _) => Poll::Ready(Some(Err(ReplayError::TakenBack))),
-            (_, polled) => polled.map_err(ReplayError::Source),
+        match polled {
+            Poll::Ready(Some(Err(failure))) => self.fail(failure),
+            polled => match self.note(copy, is_over) {
+                Mode::Taken => Poll::Ready(Some(Err(ReplayError::TakenBack))),
+                _ => polled.map_err(ReplayError::Source),
+            },
         }
     }
 
@@ -145,6 +155,10 @@ where
             let mut reel = self.reel();
             if let Some(frame) = reel.record.pop_front() {
                 return Poll::Ready(Some(Ok(frame)));
+            }
+            if let Some(failure) = reel.failure.take() {
+                reel.is_over = true;
+                return Poll::Ready(Some(Err(ReplayError::Source(failure))));
             }
             if reel.is_over {
                 return Poll::Ready(None);
@@ -173,7 +187,7 @@ where
 
     pub(super) fn is_second_over(&self) -> bool {
         let reel = self.reel();
-        reel.is_over && reel.record.is_empty()
+        reel.is_over && reel.record.is_empty() && reel.failure.is_none()
     }
 
     fn records(&self) -> bool {
@@ -184,13 +198,11 @@ where
     }
 
     /// Records what the first body was given; the mode that then holds.
-    fn note(&self, copy: Option<Frame<B::Data>>, is_over: bool, is_broken: bool) -> Mode {
+    fn note(&self, copy: Option<Frame<B::Data>>, is_over: bool) -> Mode {
         let mut dropped = VecDeque::new();
         let mut reel = self.reel();
         reel.is_over |= is_over;
-        if is_broken {
-            reel.mode = Mode::Broken;
-        }
+        reel.is_first_over |= is_over && reel.mode != Mode::Taken;
         if let Some(frame) = copy
             && reel.mode != Mode::Released
         {
@@ -207,6 +219,26 @@ where
         drop(reel);
         drop(dropped);
         mode
+    }
+
+    /// Tells the first body of a failure, unless the second may go on in its place: what was sent by
+    /// then is not all.
+    fn fail(&self, failure: B::Error) -> Poll<Option<Play<B>>> {
+        let mut reel = self.reel();
+        match reel.mode {
+            Mode::Paused => {
+                reel.failure = Some(failure);
+                Poll::Pending
+            }
+            Mode::Taken => {
+                reel.failure = Some(failure);
+                Poll::Ready(Some(Err(ReplayError::TakenBack)))
+            }
+            _ => {
+                reel.mode = Mode::Broken;
+                Poll::Ready(Some(Err(ReplayError::Source(failure))))
+            }
+        }
     }
 }
 
@@ -268,6 +300,7 @@ impl<B> Held for Tape<B>
 where
     B: Body + Send + Unpin,
     B::Data: Clone + Send,
+    B::Error: Send,
 {
     fn turn(&self, mode: Mode) -> Mode {
         Tape::turn(self, mode)

@@ -1,20 +1,22 @@
 //! What becomes of the first body, without a network.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Frame;
-use http_body_util::combinators::BoxBody;
+use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use refresh_client_layer::{NotRetried, Outcome, RefreshErrorKind, RefreshLayer};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tower::{Layer as _, ServiceExt as _};
 
 use crate::client::{Upload, chunk, stream, whole};
 use crate::soon;
-use crate::support::{URL, World, settle};
+use crate::support::{BoxError, URL, World, settle};
 
 /// An error type that cannot say that the rest was taken back.
 #[tokio::test]
@@ -107,4 +109,118 @@ async fn the_first_body_is_woken_and_fails_when_its_rest_is_taken_back() {
     let second = ended.recv().await.unwrap();
     let second = soon(second).await.unwrap().unwrap();
     assert_eq!(second.to_bytes(), chunk(0));
+}
+
+/// A connection that writes slowly, and asks for the end once more.
+#[tokio::test]
+async fn a_first_body_that_was_wholly_given_is_over_whatever_becomes_of_the_second() {
+    let world = World::new();
+    let (started, mut bodies) = mpsc::unbounded_channel();
+    let inner = tower::service_fn(move |request: Request<BoxBody<Bytes, Infallible>>| {
+        let started = started.clone();
+        let is_fresh = request.headers()["authorization"] == "Bearer access-2";
+        let mut body = request.into_body();
+        async move {
+            let all = body.frame().await.unwrap().unwrap();
+            assert_eq!(all.into_data().unwrap(), chunk(3));
+            let mut response = Response::new(Full::<Bytes>::default());
+            if !is_fresh {
+                *response.status_mut() = StatusCode::UNAUTHORIZED;
+                started.send(body).unwrap();
+            }
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let api = RefreshLayer::new(world.session()).layer(inner);
+    let request = Request::post(URL)
+        .body(Full::new(chunk(3)).boxed())
+        .unwrap();
+    let response = soon(api.oneshot(request)).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let mut first = bodies.recv().await.unwrap();
+    assert!(first.frame().await.is_none());
+}
+
+/// Half of a file, then a failure once `midway` has run, and the end.
+struct Torn<F> {
+    frames: u32,
+    midway: F,
+}
+
+impl<F: FnMut() + Unpin> http_body::Body for Torn<F> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.frames += 1;
+        Poll::Ready(match self.frames {
+            1 => Some(Ok(Frame::data(chunk(1)))),
+            2 => {
+                (self.midway)();
+                Some(Err("the file is torn".into()))
+            }
+            _ => None,
+        })
+    }
+}
+
+/// The first body is polled while the retry is decided or begins: half of a file is not the whole of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_fails_while_it_is_taken_back_fails_the_second_body() {
+    for is_begun in [true, false] {
+        let world = World::new();
+        world.hold();
+        let (polls, mut is_polled) = mpsc::unbounded_channel();
+        let (fail, fails) = std::sync::mpsc::channel();
+        let midway = Arc::new(Notify::new());
+        let is_midway = midway.clone();
+        let midway = move || {
+            midway.notify_one();
+            tokio::task::block_in_place(|| fails.recv().unwrap());
+        };
+        let body = UnsyncBoxBody::new(Torn { frames: 0, midway });
+        let (sent, mut uploads) = mpsc::unbounded_channel();
+        let inner = tower::service_fn(move |request: Request<UnsyncBoxBody<Bytes, BoxError>>| {
+            let is_fresh = request.headers()["authorization"] == "Bearer access-2";
+            let mut upload = Box::pin(request.into_body().collect());
+            let polls = polls.clone();
+            let upload = tokio::spawn(std::future::poll_fn(move |cx| {
+                let polled = upload.as_mut().poll(cx);
+                polls.send(()).unwrap();
+                polled
+            }));
+            sent.send(upload).unwrap();
+            let is_midway = is_midway.clone();
+            async move {
+                let mut response = Response::new(Full::<Bytes>::default());
+                if !is_fresh {
+                    is_midway.notified().await;
+                    *response.status_mut() = StatusCode::UNAUTHORIZED;
+                }
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let api = RefreshLayer::new(world.session()).layer(inner);
+        let request = Request::post(URL).body(body).unwrap();
+        let sent = tokio::spawn(api.oneshot(request));
+        soon(world.called(1)).await;
+        let first = soon(uploads.recv()).await.unwrap();
+        if !is_begun {
+            fail.send(()).unwrap();
+            soon(is_polled.recv()).await.unwrap();
+        }
+        world.release();
+        soon(sent).await.unwrap().unwrap();
+        let second = soon(uploads.recv()).await.unwrap();
+        if is_begun {
+            fail.send(()).unwrap();
+        }
+        for (upload, expected) in [(first, "taken back"), (second, "the file is torn")] {
+            let error = soon(upload).await.unwrap().unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
 }
