@@ -28,13 +28,14 @@ impl Rule {
 /// such challenge with an error code at all (RFC 6750 section 3, RFC 9449 section 7.1); and for a gRPC
 /// status of 16, unauthenticated.
 ///
-/// A challenge that gives another code, such as `insufficient_scope`, is not cured by a new token.
+/// A challenge that gives another code, such as `insufficient_scope`, is not cured by a new token. Of
+/// several challenges one is enough.
 fn wants_fresher_token(status: StatusCode, headers: &HeaderMap) -> bool {
     match status {
-        StatusCode::UNAUTHORIZED => match error_code(headers) {
-            Some(code) => code == "invalid_token",
-            None => true,
-        },
+        StatusCode::UNAUTHORIZED => {
+            let codes = error_codes(headers);
+            codes.is_empty() || codes.iter().any(|code| code == "invalid_token")
+        }
         StatusCode::OK => headers.get(GRPC_STATUS).is_some_and(|code| code == "16"),
         _ => false,
     }
@@ -44,23 +45,25 @@ fn wants_fresher_token(status: StatusCode, headers: &HeaderMap) -> bool {
 pub(crate) fn wants_nonce(status: StatusCode, headers: &HeaderMap) -> bool {
     status == StatusCode::UNAUTHORIZED
         && headers.contains_key("dpop-nonce")
-        && error_code(headers).is_some_and(|code| code == "use_dpop_nonce")
+        && error_codes(headers).contains(&"use_dpop_nonce".to_owned())
 }
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
-/// The error code of the first `Bearer` or `DPoP` challenge that has one.
-fn error_code(headers: &HeaderMap) -> Option<String> {
-    headers
-        .get_all(WWW_AUTHENTICATE)
-        .iter()
+/// The error codes of all `Bearer` and `DPoP` challenges.
+fn error_codes(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(WWW_AUTHENTICATE).iter();
+    values
         .filter(|value| value.len() <= LONGEST_HEADER)
-        .filter_map(|value| value.to_str().ok())
-        .find_map(error_code_in)
+        // Quoted strings may have bytes that are no text (RFC 9110 section 5.5).
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+        .flat_map(|value| error_codes_in(&value))
+        .collect()
 }
 
 /// Walks the comma-separated mixture of schemes and parameters of RFC 9110 section 11.6.1.
-fn error_code_in(value: &str) -> Option<String> {
+fn error_codes_in(value: &str) -> Vec<String> {
+    let mut codes = Vec::new();
     let mut is_ours = false;
     for item in split_outside_quotes(value) {
         let (scheme, parameter) = split_scheme(item);
@@ -73,10 +76,11 @@ fn error_code_in(value: &str) -> Option<String> {
             continue;
         };
         if is_ours && name.trim().eq_ignore_ascii_case("error") {
-            return Some(unquote(value.trim()));
+            codes.push(unquote(value.trim()));
         }
     }
-    None
+    codes.retain(|code| code.is_ascii());
+    codes
 }
 
 /// `Bearer realm="x"` is a scheme and a parameter, `Basic` a scheme alone, `error="x"` a parameter.
@@ -189,6 +193,14 @@ mod tests {
             &["DPoP error=\"invalid_token\", algs=\"ES256\""]
         ));
         assert!(wants(401, &["Bearer, DPoP error=\"invalid_token\""]));
+        let codes = [
+            "Bearer error=\"invalid_request\"",
+            "DPoP error=\"invalid_token\"",
+        ];
+        for [first, second] in [codes, [codes[1], codes[0]]] {
+            assert!(wants(401, &[first, second]));
+            assert!(wants(401, &[&format!("{first}, {second}")]));
+        }
         assert!(!wants(401, &["DPoP error=\"use_dpop_nonce\""]));
         assert!(!wants(401, &["DPoP error=\"invalid_dpop_proof\""]));
     }
@@ -225,6 +237,21 @@ mod tests {
             401,
             &["Bearer error=\"invalid_token\", Basic error=\"other\""]
         ));
+    }
+
+    /// Law H5.
+    #[test]
+    fn a_quoted_string_may_have_any_bytes() {
+        for realm in [&b"M\xfcller"[..], "M\u{fc}ller".as_bytes()] {
+            for (code, wants) in [("insufficient_scope", false), ("invalid_token", true)] {
+                let code = format!("\", error=\"{code}\"");
+                let challenge = [b"Bearer realm=\"", realm, code.as_bytes()].concat();
+                let challenge = http::HeaderValue::from_bytes(&challenge).unwrap();
+                let headers = HeaderMap::from_iter([(WWW_AUTHENTICATE, challenge)]);
+                let asks = wants_fresher_token(StatusCode::UNAUTHORIZED, &headers);
+                assert_eq!(asks, wants, "{code}");
+            }
+        }
     }
 
     /// Law H5.
