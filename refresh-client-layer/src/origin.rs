@@ -24,14 +24,18 @@ impl Origin {
     ///
     /// # Errors
     ///
-    /// If `url` has no `http` or `https` scheme, no host, or user information.
+    /// If `url` has no `http` or `https` scheme, no host, a port that is none, or user information; or
+    /// if it means several hosts, as with `*`.
     pub fn parse(url: &str) -> Result<Self, InvalidOrigin> {
         let uri = url.parse::<Uri>().ok();
         let origin = uri.as_ref().and_then(Self::of);
+        // A URL may have them, and somebody who writes them means several hosts.
+        let origin = origin.filter(|it| !it.host.contains(['*', ',']));
         origin.ok_or(InvalidOriginKind::Syntax.into())
     }
 
-    /// The origin of an absolute URI, `None` for a relative one or one with user information.
+    /// The origin of an absolute URI, `None` for a relative one or one with user information or a port
+    /// that is none.
     pub fn of(uri: &Uri) -> Option<Self> {
         let target = Target::of(uri)?;
         let (host, port) = target.host_and_port()?;
@@ -120,16 +124,27 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// `None` without a host. Nor does anything good come of a URL that names a user in front of it.
+    /// `None` without a host, or with a port that is none. Nor does anything good come of a URL that names a user in front of it.
     fn host_and_port(&self) -> Option<(&'a str, u16)> {
         let (host, port) = match self.place {
             Place::Authority(authority) if authority.as_str().contains('@') => return None,
-            Place::Authority(authority) => (authority.host(), authority.port_u16()),
+            Place::Authority(authority) => (authority.host(), port(authority)?),
             #[cfg(feature = "reqwest")]
             Place::Parts(host, port) => (host, port),
         };
         let port = port.unwrap_or(default_port(self.secure));
         (!host.is_empty()).then_some((host, port))
+    }
+}
+
+/// `None` for one that cannot be read; there need not be any.
+fn port(authority: &Authority) -> Option<Option<u16>> {
+    let after = authority.as_str().get(authority.host().len()..)?;
+    match after.strip_prefix(':') {
+        None | Some("") => Some(None),
+        // A number alone may have a sign.
+        Some(port) if port.starts_with('+') => None,
+        Some(port) => port.parse().ok().map(Some),
     }
 }
 
@@ -188,7 +203,8 @@ impl fmt::Display for InvalidOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             InvalidOriginKind::Syntax => {
-                "write an origin as https://host[:port], in ascii and without a user name"
+                "write an origin as https://host[:port], in ascii, without a user name, and each of several \
+                 by itself"
             }
             InvalidOriginKind::PlainHttp => {
                 "use https, as everybody on the way can read what is sent over http, or allow this \
@@ -227,6 +243,7 @@ mod tests {
             "https://api.example/me?x=1",
             "https://API.example/",
             "HTTPS://api.example:443/",
+            "https://api.example:/",
         ] {
             assert!(allows("https://api.example", url), "{url}");
         }
@@ -253,6 +270,9 @@ mod tests {
             "ftp://api.example/",
             "/relative",
             "api.example:443",
+            "https://api.example:99999/",
+            "https://api.example:abc/",
+            "https://api.example:+443/",
         ] {
             assert!(!allows("https://api.example", url), "{url}");
         }
@@ -287,6 +307,12 @@ mod tests {
             "ftp://a",
             "https://u@a",
             "https://",
+            "https://a:99999",
+            "https://a:abc",
+            "https://a:+443",
+            "https://[::1]:-1",
+            "https://*.a.example",
+            "https://a.example,b.example",
         ] {
             assert!(Origin::parse(url).is_err(), "{url}");
         }
