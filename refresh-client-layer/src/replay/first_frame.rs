@@ -18,6 +18,8 @@ pub(super) fn poll_lone_trailers(
         return Poll::Ready(None);
     };
     let Some(first) = ready!(Pin::new(&mut *body).poll_frame(cx)) else {
+        // What has come to its end need not bear to be asked again.
+        *body = Body::empty();
         return Poll::Ready(None);
     };
     let trailers = match &first {
