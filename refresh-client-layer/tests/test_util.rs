@@ -150,8 +150,13 @@ async fn it_listens_on_loopback_and_refuses_before_or_after_the_body() {
     }
     assert_eq!(server.counts().rotations, 2);
     let addr = listening.addr();
+    let request = Request::get(listening.url("/things")).body(Full::default());
     drop(listening);
-    tokio::task::yield_now().await;
+    support::settle().await;
+    // Nor does the connection that was kept alive.
+    let ready = ServiceExt::<Request<Full<Bytes>>>::ready(&mut api);
+    let sent = ready.await.unwrap().call(request.unwrap()).await;
+    assert!(sent.is_err());
     let refused: Result<_, BoxError> = tokio::net::TcpStream::connect(addr)
         .await
         .map_err(Into::into);

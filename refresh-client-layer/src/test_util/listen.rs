@@ -6,12 +6,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tower_service::Service as _;
 
 use super::TokenServer;
 
-/// A [`TokenServer`] on a port of this machine, until it is dropped.
+/// A [`TokenServer`] on a port of this machine, until it is dropped; its connections end with it.
 #[derive(Debug)]
 pub struct Listening {
     addr: SocketAddr,
@@ -56,12 +56,14 @@ impl Drop for Listening {
 }
 
 async fn accept(listener: TcpListener, server: TokenServer) {
+    let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let server = server.clone();
         let answer =
             service_fn(move |request: http::Request<Incoming>| server.clone().call(request));
         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
         // A lost answer ends its connection with an error.
-        tokio::spawn(async move { drop(connection.await) });
+        connections.spawn(async move { drop(connection.await) });
+        while connections.try_join_next().is_some() {}
     }
 }
