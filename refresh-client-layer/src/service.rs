@@ -9,8 +9,6 @@ use tower_service::Service;
 use crate::challenge::Rule;
 use crate::future::{Allowance, Call, ResponseFuture};
 use crate::managers::{Picked, Sessions};
-#[cfg(feature = "tonic")]
-use crate::replay::is_grpc;
 use crate::replay::{NoReplay, ReplayCap, Request, Response};
 
 /// The service that [`RefreshLayer`](crate::RefreshLayer) makes of `S`.
@@ -70,7 +68,7 @@ impl<S> RefreshService<S> {
         let call = Call::new(rule, allowance, self.cap(request));
         let call = call.requires_session(self.requires_session);
         #[cfg(feature = "tonic")]
-        let call = call.grpc(is_grpc(request.headers()));
+        let call = call.grpc(request.is_grpc());
         call
     }
 }

@@ -106,8 +106,11 @@ async fn errors_say_whose_they_are() {
     let error = client.get(api.url("/")).send().await.unwrap_err();
     assert_eq!(error.kind(), RequestErrorKind::RefreshUnavailable);
     session.sign_out().await;
-    let error = client.get(api.url("/")).send().await.unwrap_err();
-    assert_eq!(error.kind(), RequestErrorKind::SessionEnded);
+    for kind in ["text/plain", "application/grpc-web"] {
+        let request = client.get(api.url("/")).header("content-type", kind);
+        let error = request.send().await.unwrap_err();
+        assert_eq!(error.kind(), RequestErrorKind::SessionEnded, "{kind}");
+    }
     let error = client.get("no url").send().await.unwrap_err();
     assert_eq!(error.kind(), RequestErrorKind::Http);
     assert!(error.as_reqwest().unwrap().is_builder());

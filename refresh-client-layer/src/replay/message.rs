@@ -24,6 +24,11 @@ pub trait Request: Sealed + Sized {
     fn goes_where_the_channel_goes(&self) -> bool {
         false
     }
+    /// True if its sender understands errors of gRPC.
+    #[doc(hidden)]
+    fn is_grpc(&self) -> bool {
+        false
+    }
     #[doc(hidden)]
     fn method(&self) -> &Method;
     /// The URL, if it is absolute.
@@ -99,7 +104,12 @@ impl<B: Replay + 'static> Request for http::Request<B> {
     #[cfg(feature = "tonic")]
     fn goes_where_the_channel_goes(&self) -> bool {
         let uri = self.uri();
-        uri.scheme().is_none() && uri.authority().is_none() && super::is_grpc(self.headers())
+        uri.scheme().is_none() && uri.authority().is_none() && self.is_grpc()
+    }
+
+    #[cfg(feature = "tonic")]
+    fn is_grpc(&self) -> bool {
+        super::is_grpc(self.headers())
     }
 
     fn method(&self) -> &Method {

@@ -107,7 +107,7 @@ pub struct NoReplay;
 
 /// True of the headers of a gRPC request or response.
 #[cfg(feature = "tonic")]
-pub(crate) fn is_grpc(headers: &http::HeaderMap) -> bool {
+fn is_grpc(headers: &http::HeaderMap) -> bool {
     let kind = headers.get(http::header::CONTENT_TYPE);
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
