@@ -279,6 +279,7 @@ where
         call.sent(None, None);
         return (service.call(request), None);
     };
+    call.aim(&request);
     let mut spare = None;
     if let Some(cap) = call.cap().filter(|_| call.may_try_again(&lease)) {
         spare = Spare::copy(&request);

@@ -33,6 +33,9 @@ pub enum NotRetried {
     OptedOut,
     /// The response came, after redirects, from an origin that may not see the token.
     ForeignResponse,
+    /// The request was redirected, and its method is none that may be carried out twice (RFC 9110 section
+    /// 9.2.2): the first hop may have accepted it. A redirect to the very same URL cannot be seen.
+    Redirected,
     /// The session is over.
     SessionEnded,
     /// Too many new tokens have been refused lately.

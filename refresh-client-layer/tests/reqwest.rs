@@ -282,3 +282,47 @@ async fn reqwest_by_itself_sends_the_token_to_the_second_foreign_hop() {
     client.get(api.url("/")).send().await.unwrap();
     assert_eq!(foreign.tokens(), [None, Some("Bearer access-1".to_owned())]);
 }
+
+/// The order was accepted, and what tells of it wants a fresher token.
+#[tokio::test]
+async fn a_request_that_was_redirected_is_sent_again_only_if_that_does_no_harm() {
+    for (method, code, why) in [
+        (Method::POST, 303, Some(NotRetried::Redirected)),
+        (Method::PATCH, 307, Some(NotRetried::Redirected)),
+        (Method::PUT, 303, None),
+        (Method::GET, 303, None),
+    ] {
+        let api = Site::start(move |hit| match (&*hit.path, hit.token()) {
+            ("/orders", _) => {
+                let mut response = redirect("/orders/1");
+                *response.status_mut() = StatusCode::from_u16(code).unwrap();
+                response
+            }
+            (_, Some("Bearer access-2")) => ok(),
+            _ => status(401),
+        })
+        .await;
+        let world = World::new();
+        let client = client(session_for(&world, &[&api]));
+        let send = |path| client.request(method.clone(), api.url(path)).send();
+        let response = send("/orders").await.unwrap();
+        let outcome = response.extensions().get::<Outcome>().unwrap();
+        assert_eq!(outcome.not_retried(), why, "{method}");
+        let hits = api.hits();
+        let orders = hits.iter().filter(|hit| hit.path == "/orders").count();
+        assert_eq!(orders, if why.is_some() { 1 } else { 2 });
+        // In any case the next request has a new token.
+        world.called(1).await;
+        support::settle().await;
+        let response = send("/orders/2").await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn a_fragment_makes_no_redirect() {
+    let api = Site::api().await;
+    let client = client(session_for(&World::new(), &[&api]));
+    let response = client.post(api.url("/orders#new")).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+}

@@ -30,6 +30,8 @@ pub(crate) struct Call {
     #[cfg(feature = "tonic")]
     is_grpc: bool,
     outcome: Outcome,
+    /// Where the last attempt went, if it must not be carried out twice.
+    place: Option<String>,
     /// The generation of the token that the last attempt carried.
     carried: Option<u64>,
     /// Of that token, if it is bound to a key.
@@ -62,6 +64,7 @@ impl Call {
             #[cfg(feature = "tonic")]
             is_grpc: false,
             outcome: Outcome::new(),
+            place: None,
             carried: None,
             possession: None,
             has_renewed: false,
@@ -157,6 +160,12 @@ impl Call {
         !self.has_renewed || (!self.has_repeated && lease.token.key().is_some())
     }
 
+    /// Notes where a request goes whose redirect would be no sign that it was refused.
+    pub(super) fn aim<R: Request>(&mut self, request: &R) {
+        let is_idempotent = request.method().is_idempotent();
+        self.place = (!is_idempotent).then(|| request.place()).flatten();
+    }
+
     pub(super) fn sent(&mut self, carried: Option<u64>, possession: Option<Possession>) {
         self.outcome.sent();
         self.carried = carried;
@@ -235,6 +244,11 @@ impl Call {
         }
     }
 
+    fn is_redirected(&self, response: &impl Response) -> bool {
+        let (sent, came) = (self.place.as_deref(), response.place());
+        sent.zip(came).is_some_and(|(sent, came)| sent != came)
+    }
+
     fn objection(
         &self,
         need: Need,
@@ -251,8 +265,9 @@ impl Call {
             Some(NotRetried::ForeignResponse)
         } else {
             let why = match hold() {
-                Ok(()) => return None,
                 Err(_) if self.cap.is_none() => NotRetried::OptedOut,
+                _ if self.is_redirected(response) => NotRetried::Redirected,
+                Ok(()) => return None,
                 Err(Obstacle::PastCap) => NotRetried::BodyPastCap,
                 Err(Obstacle::Once) => NotRetried::BodyNotReplayable,
             };

@@ -34,6 +34,11 @@ pub trait Request: Sealed + Sized {
     /// The URL, if it is absolute.
     #[doc(hidden)]
     fn url(&self) -> Option<String>;
+    /// The URL, if its response will say where it came from.
+    #[doc(hidden)]
+    fn place(&self) -> Option<String> {
+        None
+    }
     #[doc(hidden)]
     fn headers(&self) -> &HeaderMap;
     #[doc(hidden)]
@@ -66,6 +71,11 @@ pub trait Response: Sealed {
     /// went.
     #[doc(hidden)]
     fn source(&self) -> Option<Source<'_>>;
+    /// The URL that the response came from, if it knows.
+    #[doc(hidden)]
+    fn place(&self) -> Option<&str> {
+        None
+    }
     /// How many bytes of the body are yet to come, at most; `None` if nobody knows.
     #[doc(hidden)]
     fn unread(&self) -> Option<u64>;

@@ -28,6 +28,10 @@ impl replay::Request for Outgoing {
         replay::Request::url(&self.request)
     }
 
+    fn place(&self) -> Option<String> {
+        replay::Request::place(&self.request)
+    }
+
     fn headers(&self) -> &HeaderMap {
         self.request.headers()
     }
@@ -91,6 +95,10 @@ impl replay::Request for Request {
         Some(self.url().to_string())
     }
 
+    fn place(&self) -> Option<String> {
+        Some(place(self.url()).to_owned())
+    }
+
     fn headers(&self) -> &HeaderMap {
         self.headers()
     }
@@ -145,9 +153,19 @@ impl replay::Response for Response {
         Some(target(self.url()).map_or(Source::Opaque, Source::Known))
     }
 
+    fn place(&self) -> Option<&str> {
+        Some(place(self.url()))
+    }
+
     fn unread(&self) -> Option<u64> {
         self.content_length()
     }
+}
+
+/// The fragment is the client's alone.
+fn place(url: &Url) -> &str {
+    let url = url.as_str();
+    url.split_once('#').map_or(url, |(place, _)| place)
 }
 
 fn target(url: &Url) -> Option<Target<'_>> {
