@@ -122,13 +122,15 @@ where
     }
 
     /// Begins a session for `key` with tokens from a log-in, instead of the present one if there is
-    /// one, and waits until its store was told. A store that fails is told again later.
+    /// one, and waits until its store was told. A store that fails is told again later; a loader that
+    /// has failed is asked again at once.
     ///
     /// # Errors
     ///
     /// As [`get`](Self::get); [`TokenError::SessionEnded`] also if the loader has no session for
     /// `key`; [`UnavailableKind::InvalidTokens`] as [`TokenManager::sign_in`].
     pub async fn sign_in(&self, key: &K, tokens: TokenSet) -> Result<(), TokenError> {
+        self.shared.forgive(key);
         let Some(manager) = self.get(key).await? else {
             return Err(SessionEnded::new(EndReason::NeverSignedIn).into());
         };

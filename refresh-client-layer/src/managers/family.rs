@@ -1,10 +1,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use crate::clock::Now;
 use crate::refresh::{AnyRefresher, RefreshError, RefreshRequest, Refresher};
-use crate::tokens::{RefreshToken, TokenSet};
+use crate::tokens::{IdempotencyKey, RefreshToken, TokenSet};
 
 /// Finds those that hold the same refresh token, whatever their keys.
 ///
@@ -25,8 +26,16 @@ struct Family {
     families: Weak<Families>,
     /// The latest names that lead here, the oldest first.
     names: Mutex<VecDeque<Name>>,
+    line: tokio::sync::Mutex<Line>,
+}
+
+/// What the members have come to, one after the other.
+#[derive(Default)]
+struct Line {
     /// The tokens that replaced all others.
-    newest: tokio::sync::Mutex<Option<TokenSet>>,
+    newest: Option<TokenSet>,
+    /// What was sent last: whoever has to send that token again repeats it.
+    sent: Option<(RefreshToken, IdempotencyKey)>,
 }
 
 impl Families {
@@ -55,7 +64,7 @@ impl Families {
         let family = Arc::new(Family {
             families: Arc::downgrade(self),
             names: Mutex::new(VecDeque::from([name])),
-            newest: tokio::sync::Mutex::new(None),
+            line: tokio::sync::Mutex::default(),
         });
         shard.insert(name, Arc::downgrade(&family));
         family
@@ -117,6 +126,25 @@ impl Drop for Family {
     }
 }
 
+impl Line {
+    fn newer_than(&self, token: &RefreshToken) -> Option<&TokenSet> {
+        let newest = self.newest.as_ref()?;
+        (newest.refresh_token().secret() != token.secret()).then_some(newest)
+    }
+
+    /// The request with the key that its token was sent with before.
+    fn begin(&mut self, request: RefreshRequest) -> RefreshRequest {
+        let token = request.refresh_token();
+        let request = match self.sent.take() {
+            Some((sent, key)) if sent.secret() == token.secret() => request.repeating(key),
+            _ => request,
+        };
+        let key = request.idempotency_key().cloned();
+        self.sent = key.map(|key| (request.refresh_token().clone(), key));
+        request
+    }
+}
+
 struct Member {
     refresher: AnyRefresher,
     families: Arc<Families>,
@@ -134,16 +162,19 @@ impl Refresher for Member {
         let family = self.families.of(&token);
         let former = self.remember(family.clone());
         drop(former);
-        let mut newest = family.newest.lock().await;
-        if let Some(tokens) = &*newest
-            && tokens.refresh_token().secret() != token.secret()
-        {
-            return Ok(tokens.clone());
-        }
+        let mut line = family.line.lock().await;
         let asked = Now::read();
+        let request = match line.newer_than(&token) {
+            Some(newest) if newest.lifetime(asked.wall) != Some(Duration::ZERO) => {
+                return Ok(newest.clone());
+            }
+            Some(newest) => request.instead(newest.clone()),
+            None => request,
+        };
+        let request = line.begin(request);
         let tokens = self.refresher.refresh(request).await?.pinned(asked.wall);
         self.families.add(&family, tokens.refresh_token());
-        *newest = Some(tokens.clone());
+        line.newest = Some(tokens.clone());
         Ok(tokens)
     }
 

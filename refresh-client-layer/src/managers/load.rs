@@ -71,6 +71,16 @@ where
         }
     }
 
+    /// Forgets that the key could not be loaded.
+    pub(super) fn forgive(&self, key: &K) {
+        let now = Now::read().monotonic;
+        let old = self.shelves.look(key, now, |slot| match slot {
+            Slot::Failed(_) => Some(mem::replace(slot, Slot::Nobody)),
+            _ => None,
+        });
+        drop(old);
+    }
+
     /// Has the key loaded, unless somebody else does.
     fn begin(self: &Arc<Self>, key: &K, now: Instant) -> Result<Found, Full> {
         let work: Boxed<Loaded> = Box::pin(self.clone().load(key.clone()));

@@ -108,6 +108,17 @@ impl RefreshRequest {
         }
     }
 
+    /// The same for other tokens.
+    pub(crate) fn instead(self, tokens: TokenSet) -> Self {
+        Self { tokens, ..self }
+    }
+
+    /// The same with the key of the request that it repeats, where there is one.
+    pub(crate) fn repeating(self, key: IdempotencyKey) -> Self {
+        let key = self.key.map(|_| key);
+        Self { key, ..self }
+    }
+
     /// Marks the request that this refresh sends, by its extensions. Should it come to a client that
     /// is layered with the manager that waits for it, it fails at once, whatever task it comes from.
     /// [`HttpRefresher`](crate::HttpRefresher) does so.
