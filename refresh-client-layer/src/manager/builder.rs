@@ -72,6 +72,10 @@ impl TokenManagerBuilder {
     }
 
     /// Where the session lives while the program does not run; by default nowhere.
+    ///
+    /// It is looked into before the first request and at each refresh. A manager that has found nobody
+    /// signed in, or whose session is over, does not look again: a program that waits for a log-in in
+    /// another process builds a new one.
     #[must_use]
     pub fn store(mut self, store: impl TokenStore) -> Self {
         self.store = Some(AnyStore::new(store));
