@@ -29,6 +29,7 @@ enum Fault {
     ClearsAll,
     ClearsNothing,
     CutsTokens,
+    CutsGenerations,
 }
 
 impl TokenStore for Broken {
@@ -54,6 +55,10 @@ impl TokenStore for Broken {
                 let generation = tokens.generation();
                 let refresh = tokens.refresh_token().secret().to_owned();
                 tokens = TokenSet::new(cut, refresh).with_generation(generation);
+            }
+            (Fault::CutsGenerations, _) => {
+                let cut = tokens.generation().min(i32::MAX as u64);
+                tokens = tokens.with_generation(cut);
             }
             _ => {}
         }
@@ -109,6 +114,7 @@ async fn a_store_that_breaks_its_word_is_told_how() {
         (Fault::ClearsAll, "outlives a sign-out"),
         (Fault::ClearsNothing, "no refresh of nothing can begin"),
         (Fault::CutsTokens, "the access token is kept as it is"),
+        (Fault::CutsGenerations, "the generation is kept"),
     ] {
         let store = Broken(MemoryStore::new(), fault);
         let checked = tokio::spawn(async move { check_store(|| store.clone()).await }).await;

@@ -30,7 +30,8 @@ pub use self::record::StoredTokens;
 /// Keeps one session's tokens, possibly for several processes at once.
 ///
 /// Every method is atomic and, once it has returned `Ok`, durable: a crash leaves the state before
-/// it or the state after it. The [`generation`](TokenSet::generation) decides between two writers.
+/// it or the state after it. The [`generation`](TokenSet::generation), a number of 64 bits, decides
+/// between two writers.
 /// An `Err` is reported as [`Event::StoreFailed`](crate::Event::StoreFailed); the session goes on in
 /// memory and the write is tried again. The error should not contain a token.
 ///

@@ -51,7 +51,11 @@ impl<S: TokenStore, F: Fn() -> S> Laws<'_, F> {
         assert!(self.save(5).await, "a higher generation is stored");
         let kept = self.load().await.expect("what was stored is there");
         self.assert_whole(&kept, 5);
-        self.clear(5).await;
+        // Of a sign-in, in milliseconds.
+        assert!(self.save(LATE).await, "a generation has 64 bits");
+        let kept = self.load().await.expect("what was stored is there");
+        self.assert_whole(&kept, LATE);
+        self.clear(LATE).await;
     }
 
     async fn keys(&self) {
@@ -144,4 +148,6 @@ impl<S: TokenStore, F: Fn() -> S> Laws<'_, F> {
 }
 
 const FAILED: &str = "a store that is well does what it is asked";
+/// Milliseconds since 1970, in the year 2096.
+const LATE: u64 = 4_000_000_000_000;
 const RETURNED: &str = "what is stored is returned, whatever it is";
