@@ -28,5 +28,5 @@ struct Claims {
 
 const LONGEST_CLAIMS: usize = 16 * 1024;
 
-/// Some centuries ahead: an `exp` beyond it would not fit every platform's clock.
+/// Some centuries after the epoch: an `exp` beyond it would not fit every platform's clock.
 const LATEST: Duration = LONGEST_LIFETIME.saturating_mul(50);
