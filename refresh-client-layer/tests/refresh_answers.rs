@@ -338,6 +338,20 @@ async fn retry_after_is_read_as_seconds_and_as_a_date() {
     }
 }
 
+/// The request was fine.
+#[tokio::test]
+async fn an_answer_with_tokens_of_another_type_is_not_called_a_refusal() {
+    let body = r#"{"access_token":"a","refresh_token":"r","token_type":"DPoP"}"#;
+    let http = Server::default().answering(|| json(200, body));
+    let session = session(HttpRefresher::json(JSON_URL, http));
+    let mut error: &dyn std::error::Error = &session.force_refresh().await.unwrap_err();
+    assert!(!error.to_string().contains("refused"), "{error}");
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    assert_eq!(error.to_string(), "the token type is not bearer");
+}
+
 #[tokio::test]
 async fn the_cause_of_a_failure_is_in_the_chain_of_errors() {
     let http = tower::service_fn(|_: Request<Full<Bytes>>| async {

@@ -91,12 +91,13 @@ pub struct RefreshUnavailable {
 pub enum UnavailableKind {
     /// The refresh was tried and failed; the source says how.
     Failed,
-    /// The server refused the request itself, as with an unknown client; or the builder that a loader
-    /// gave makes no manager. The source says which.
+    /// Something is set up wrongly, here or at the token server: it refused the request itself, as with
+    /// an unknown client, or its tokens are of another type; the request cannot be written; or the
+    /// builder that a loader gave makes no manager. The source says which.
     Configuration,
     /// No answer within the time-out, 30 seconds by default.
     TimedOut,
-    /// An earlier try failed a moment ago; the source says how.
+    /// An earlier try failed a moment ago; the source is that of its error, if it had one.
     BackingOff,
     /// New tokens do not live, or are refused at once: more than 5 in 30 seconds were replaced
     /// before their time.
@@ -180,7 +181,9 @@ impl fmt::Display for RefreshUnavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             UnavailableKind::Failed => "the access token could not be refreshed",
-            UnavailableKind::Configuration => "the token server refused the refresh request itself",
+            UnavailableKind::Configuration => {
+                "the session or its token server is set up wrongly, so that trying again is of no use"
+            }
             UnavailableKind::TimedOut => "the refresh took too long",
             UnavailableKind::BackingOff => "the last refresh failed a moment ago",
             UnavailableKind::TooManyRefreshes => "new access tokens do not live long enough",
