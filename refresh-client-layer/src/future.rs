@@ -14,7 +14,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -27,7 +26,7 @@ pub(crate) use self::allowance::Allowance;
 pub(crate) use self::call::Call;
 
 use self::allowance::Held;
-use self::answer::Answer;
+use self::answer::{Answer, Rest};
 use self::next::Next;
 use self::possession::Possession;
 
@@ -164,12 +163,15 @@ where
     fn judge(
         mut self: Pin<&mut Self>,
         mut response: S::Response,
-        trailers: Option<&HeaderMap>,
+        rest: Rest,
     ) -> Option<Output<S, R>> {
         let this = self.as_mut().project();
         let next = this.next.as_ref();
         let hold = || next.map_or(Err(Obstacle::Once), Next::pause);
-        let Some(need) = this.call.judge(&mut response, trailers, hold) else {
+        let Some(need) = this.call.judge(&mut response, rest.trailers(), hold) else {
+            if let Rest::Unseen = rest {
+                this.call.watch(&mut response);
+            }
             return Some(Ok(response));
         };
         // While a token is fetched there is time for this, and hardly any afterwards.
@@ -220,13 +222,13 @@ where
                             this.state.set(State::Answered { answer });
                             None
                         }
-                        Err(response) => self.as_mut().judge(response, None),
+                        Err(response) => self.as_mut().judge(response, Rest::Unseen),
                     }
                 }
                 StateProj::Answered { answer } => {
                     let is_sent = this.next.as_ref().is_none_or(Next::is_sent);
-                    let (response, trailers) = ready!(answer.poll(cx, is_sent));
-                    self.as_mut().judge(response, trailers.as_ref())
+                    let (response, rest) = ready!(answer.poll(cx, is_sent));
+                    self.as_mut().judge(response, rest)
                 }
                 StateProj::Failed { error } => {
                     let error = error.take().expect(POLLED_AGAIN);

@@ -26,7 +26,8 @@
 //!
 //! To see lone trailers, a response is handed out with its first frame: unless the request is still
 //! being streamed, and a quarter of a second later at the latest, so that a subscription that is quiet
-//! at first is not held up. A refusal in the trailers that comes later is the caller's.
+//! at first is not held up. A refusal in the trailers that comes later is the caller's, and the next call
+//! has a new token.
 //!
 //! Requests are recorded as any [streamed body](crate::replay) is, up to 64 KiB. A conversation is so too:
 //! one that is refused at its beginning is begun again with what was said, one that is refused later, in

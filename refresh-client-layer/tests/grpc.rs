@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
-use refresh_client_layer::replay::ReplayCap;
+use refresh_client_layer::replay::{NoReplay, ReplayCap};
 use refresh_client_layer::{
     NotRetried, Outcome, RefreshErrorKind, RefreshLayer, RefreshService, RefreshUnavailable,
     SessionEnded, TokenSet,
@@ -42,6 +42,8 @@ enum Refusal {
     Trailers,
     /// A quarter of a second is not over, but the headers have long been there.
     LateTrailers,
+    /// It is over.
+    TooLateTrailers,
     AfterAMessage,
     /// In the headers, after something that the client has sent.
     AfterAFrame,
@@ -143,7 +145,9 @@ impl Refusal {
                 *response.status_mut() = StatusCode::UNAUTHORIZED;
                 return response;
             }
-            Self::Trailers | Self::LateTrailers => vec![Frame::trailers(refused())],
+            Self::Trailers | Self::LateTrailers | Self::TooLateTrailers => {
+                vec![Frame::trailers(refused())]
+            }
             Self::AfterAMessage => {
                 let serving = Bytes::from_static(&[0, 0, 0, 0, 2, 8, 1]);
                 vec![Frame::data(serving), Frame::trailers(refused())]
@@ -152,6 +156,7 @@ impl Refusal {
         let frames = frames.into_iter().map(Ok::<_, Status>);
         let delay = match self {
             Self::LateTrailers => Duration::from_millis(50),
+            Self::TooLateTrailers => Duration::from_millis(300),
             _ => Duration::ZERO,
         };
         let frames = tokio_stream::iter(frames);
@@ -245,7 +250,67 @@ async fn after_the_first_message_nothing_is_sent_again() {
     assert_eq!(soon(updates.message()).await.unwrap().unwrap().status, 1);
     let status = soon(updates.message()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unauthenticated);
+    support::settle().await;
     assert_eq!((site.refused(), world.calls()), (1, 0));
+}
+
+/// Law H4: nobody waits for these trailers.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_is_handed_out_unseen_renews_the_token_for_the_next_call() {
+    for (refusal, is_once) in [(Refusal::TooLateTrailers, false), (Refusal::Trailers, true)] {
+        let world = World::new();
+        let inner = tower::service_fn(move |_: Request<Body>| {
+            std::future::ready(Ok::<_, BoxError>(refusal.response()))
+        });
+        let api = RefreshLayer::new(world.session()).layer(inner);
+        let mut request = Request::post(support::URL).body(Body::empty()).unwrap();
+        if is_once {
+            request.extensions_mut().insert(NoReplay);
+        }
+        let response = api.oneshot(request).await.unwrap();
+        assert_eq!(world.calls(), 0);
+        let body = response.into_body().collect().await.unwrap();
+        assert_eq!(body.trailers().unwrap()["grpc-status"], "16");
+        soon(world.called(1)).await;
+    }
+}
+
+/// Law H4: what was said is not said again, but the next conversation is heard.
+#[tokio::test]
+async fn a_conversation_that_is_refused_late_is_the_callers_to_begin_again() {
+    let (site, world) = (Site::start(Refusal::LateTrailers).await, World::new());
+    let channel = site.channel(&world).await;
+    let begin = || {
+        let (speaker, words) = mpsc::unbounded_channel();
+        speaker.send("one".to_owned()).unwrap();
+        let talk = talk(channel.clone(), UnboundedReceiverStream::new(words), CAP);
+        async { (soon(talk).await.unwrap(), speaker) }
+    };
+    let (mut answers, _speaker) = begin().await;
+    let status = soon(answers.message()).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated);
+    soon(world.called(1)).await;
+    support::settle().await;
+    let (mut answers, _speaker) = begin().await;
+    assert_eq!(soon(answers.message()).await.unwrap().unwrap(), "one");
+    assert_eq!((site.refused(), world.calls()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_body_that_has_come_to_its_end_is_not_asked_for_it_again() {
+    let world = World::new();
+    let inner = tower::service_fn(|_: Request<Body>| {
+        // It panics if it is polled after the end.
+        let nothing =
+            futures_util::stream::unfold((), async |()| None::<(Result<Frame<Bytes>, Status>, ())>);
+        let response = Response::builder().header("content-type", "application/grpc");
+        let body = Body::new(StreamBody::new(Box::pin(nothing)));
+        std::future::ready(response.body(body))
+    });
+    let api = RefreshLayer::new(world.session()).layer(inner);
+    let response = api.oneshot(Request::post(support::URL).body(Body::empty()).unwrap());
+    let body = response.await.unwrap().into_body().collect().await.unwrap();
+    assert!(body.to_bytes().is_empty());
 }
 
 /// Law H4: while the client still streams.

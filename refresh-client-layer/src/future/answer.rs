@@ -9,6 +9,25 @@ use tokio::runtime::Handle;
 use crate::replay::Response;
 use crate::timer::Timer;
 
+/// What comes after the head of a response.
+pub(super) enum Rest {
+    /// Trailers, and no message before them.
+    Trailers(HeaderMap),
+    /// A message, or nothing.
+    Other,
+    /// It is not known yet.
+    Unseen,
+}
+
+impl Rest {
+    pub(super) fn trailers(&self) -> Option<&HeaderMap> {
+        match self {
+            Self::Trailers(trailers) => Some(trailers),
+            Self::Other | Self::Unseen => None,
+        }
+    }
+}
+
 /// A gRPC response whose status is not known yet.
 pub(super) struct Answer<T> {
     response: Option<T>,
@@ -28,22 +47,18 @@ impl<T: Response> Answer<T> {
         })
     }
 
-    /// The response and its lone trailers. A caller that has more to send may wait for the response
+    /// The response and what comes after its head. A caller that has more to send may wait for the response
     /// to do so, and gets it at once.
-    pub(super) fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        is_sent: bool,
-    ) -> Poll<(T, Option<HeaderMap>)> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, is_sent: bool) -> Poll<(T, Rest)> {
         let response = self.response.as_mut().expect(POLLED_AGAIN);
-        let trailers = match response.poll_lone_trailers(cx) {
-            Poll::Ready(trailers) => trailers,
+        let rest = match response.poll_lone_trailers(cx) {
+            Poll::Ready(trailers) => trailers.map_or(Rest::Other, Rest::Trailers),
             Poll::Pending if is_sent && self.deadline.as_mut().poll(cx).is_pending() => {
                 return Poll::Pending;
             }
-            Poll::Pending => None,
+            Poll::Pending => Rest::Unseen,
         };
-        Poll::Ready((self.response.take().expect(POLLED_AGAIN), trailers))
+        Poll::Ready((self.response.take().expect(POLLED_AGAIN), rest))
     }
 }
 

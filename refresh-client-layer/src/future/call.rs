@@ -215,6 +215,24 @@ impl Call {
         }
     }
 
+    /// A refusal in trailers that nobody waits for is the caller's; at least the next request shall have a
+    /// new token.
+    pub(super) fn watch(&self, response: &mut impl Response) {
+        let (Some(manager), Some(carried)) = (&self.manager, self.carried) else {
+            return;
+        };
+        if self.has_renewed || !response.is_open_grpc() {
+            return;
+        }
+        let (manager, rule) = (manager.clone(), self.wants_retry.clone());
+        let status = response.status();
+        response.watch_trailers(move |trailers| {
+            if rule.asks(status, trailers) {
+                drop(manager.renew(carried));
+            }
+        });
+    }
+
     /// There is no fresher token: the caller gets the refusal as it came.
     pub(super) fn give_up<T: Response>(&mut self, error: &TokenError, mut refusal: T) -> T {
         self.outcome.refused(match error {

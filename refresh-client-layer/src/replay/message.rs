@@ -90,6 +90,11 @@ pub trait Response: Sealed {
         let _ = cx;
         Poll::Ready(None)
     }
+    /// Lets `heard` see the trailers of a gRPC response that is handed out before they are known.
+    #[doc(hidden)]
+    fn watch_trailers(&mut self, heard: impl FnOnce(&HeaderMap) + Send + Unpin + 'static) {
+        drop(heard);
+    }
 }
 
 /// Where a response came from.
@@ -195,6 +200,14 @@ impl<B: Body + 'static> Response for http::Response<B> {
     #[cfg(feature = "tonic")]
     fn poll_lone_trailers(&mut self, cx: &mut Context<'_>) -> Poll<Option<HeaderMap>> {
         super::first_frame::poll_lone_trailers(self.body_mut(), cx)
+    }
+
+    #[cfg(feature = "tonic")]
+    fn watch_trailers(&mut self, heard: impl FnOnce(&HeaderMap) + Send + Unpin + 'static) {
+        let body: &mut dyn std::any::Any = self.body_mut();
+        if let Some(body) = body.downcast_mut() {
+            super::watched::watch(body, heard);
+        }
     }
 }
 

@@ -20,6 +20,8 @@ mod message;
 mod recorded;
 mod spare;
 mod tape;
+#[cfg(feature = "tonic")]
+mod watched;
 
 pub use self::error::ReplayError;
 #[cfg(feature = "reqwest")]
