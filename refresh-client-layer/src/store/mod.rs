@@ -35,6 +35,9 @@ pub use self::record::StoredTokens;
 /// An `Err` is reported as [`Event::StoreFailed`](crate::Event::StoreFailed); the session goes on in
 /// memory and the write is tried again. The error should not contain a token.
 ///
+/// A manager gives a call up after 10 seconds, by dropping its future. What goes on of it, in a thread or
+/// at a server, must not take effect after a call that was made later.
+///
 /// [`StoredTokens::to_json`] and [`StoredTokens::from_json`] are a format for those that keep bytes.
 ///
 /// ```
