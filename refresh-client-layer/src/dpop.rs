@@ -31,7 +31,9 @@
 //! A server that wants a nonce in the proof says so with its refusal; the request is then sent again with
 //! it, besides the one retry with a new token. Nonces are remembered for each origin.
 //!
-//! A proof names the URL of the request, so a `tonic` client needs `with_origin`.
+//! A proof names the URL of the request, so a `tonic` client needs `with_origin`. A redirect that `reqwest`
+//! follows by itself carries the proof of the first URL, which the second has to refuse: with bound tokens
+//! switch redirects off, or follow them [outside of the layer](crate::RefreshLayer#redirects).
 
 #[cfg(feature = "dpop")]
 mod error;

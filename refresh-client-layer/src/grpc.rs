@@ -29,6 +29,13 @@
 //! at first is not held up. A refusal in the trailers that comes later is the caller's, and the next call
 //! has a new token.
 //!
+//! Trailers are read from a [`tonic::body::Body`] alone. What wraps the body of responses, as layers that
+//! trace, count or decompress do, goes outside of this layer, or maps it back with
+//! [`Body::new`](tonic::body::Body::new).
+//!
+//! A `grpc-timeout` is sent as it was, with the second attempt too, and the wait for a token is not counted:
+//! bound the whole call with a layer around this one.
+//!
 //! Requests are recorded as any [streamed body](crate::replay) is, up to 64 KiB. A conversation is so too:
 //! one that is refused at its beginning is begun again with what was said, one that is refused later, in
 //! the trailers, is the caller's to begin again.

@@ -43,6 +43,13 @@ use crate::service::RefreshService;
 /// # }
 /// ```
 ///
+/// # Which requests get the token
+///
+/// Those to an [origin](crate::TokenManagerBuilder::origin) that may see it. The layer compares the URI of
+/// the request, which has to be absolute: to a service that is bound to one server and is given `/me` alone,
+/// it goes out without a token, and the [`Outcome`](crate::Outcome) says
+/// [`PassedThrough`](crate::NotRetried::PassedThrough). What makes the URI relative goes inside.
+///
 /// # While a refresh runs
 ///
 /// A request that was refused and waits for the refresh keeps its response, in case the session is over
@@ -139,7 +146,8 @@ impl RefreshLayer {
     ///
     /// By default it is a 401 whose `Bearer` or `DPoP` challenge says `invalid_token`, or that has no
     /// such challenge with an error code (RFC 6750 section 3, RFC 9449 section 7.1), or a gRPC status of 16. The headers may be
-    /// the trailers of a gRPC response that has no message.
+    /// the trailers of a gRPC response that has no message, if its body is `tonic`'s own: a layer inside of
+    /// this one that wraps the body hides them.
     #[must_use]
     pub fn retry_when(
         mut self,
@@ -153,7 +161,8 @@ impl RefreshLayer {
     /// A [`ReplayCap`](crate::replay::ReplayCap) in the extensions of a request wins.
     ///
     /// No more than 4,096 frames of it are kept whatever the cap, since each costs memory of its own.
-    /// Bodies that are in memory anyway are shared, not copied, whatever their size.
+    /// Bodies that are in memory anyway are cloned, whatever their size: of `Bytes` that is shared, not
+    /// copied.
     #[must_use]
     pub fn replay_cap(mut self, bytes: usize) -> Self {
         self.replay_cap = bytes;

@@ -9,7 +9,8 @@ use http::uri::{Authority, Scheme};
 /// A scheme, host and port: the unit in which the access token is trusted to somebody.
 ///
 /// Hosts are compared as written, without regard to case. A trailing dot makes another host, and
-/// names outside ASCII must be given in their `xn--` form.
+/// names outside ASCII must be given in their `xn--` form. `reqwest` writes IPv6 addresses in their
+/// shortest form: for it the origin is `http://[::1]`, not `http://[0:0:0:0:0:0:0:1]`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Origin {
     secure: bool,

@@ -9,6 +9,10 @@
 //! attempt sends the record and then takes over the rest of the stream; the first body fails, which
 //! closes its connection. If more than the cap was sent by then, the caller gets the refusal, and the
 //! [`Outcome`](crate::Outcome) says why.
+//!
+//! A body that was copied is not taken back: if the server refuses it early and reads on, the first upload
+//! goes on to its end beside the second, as it does where nobody sends it again. To spare that, box large
+//! bodies with an error type that can tell: see [`Replay`].
 
 mod bodies;
 mod error;

@@ -28,14 +28,15 @@ pub struct Recorded<B: Body> {
 /// ```
 /// use bytes::Bytes;
 /// use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
-/// use refresh_client_layer::replay::{Recording, record};
+/// use refresh_client_layer::replay::{Recording, ReplayError, record};
 ///
 /// type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 ///
 /// fn split(body: Body, cap: usize) -> (Body, Recording<Body>) {
 ///     record(body, cap, |body| {
-///         body.map_err(|error| -> Box<dyn std::error::Error + Send + Sync> {
-///             error.to_string().into()
+///         body.map_err(|error| match error {
+///             ReplayError::Source(error) => error,
+///             taken_back => taken_back.to_string().into(),
 ///         })
 ///         .boxed_unsync()
 ///     })

@@ -15,7 +15,7 @@ pub struct RequestError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestErrorKind {
-    /// There is no session: sign in. Nothing was sent.
+    /// There is no session: sign in. Nothing was sent, or the server refused it.
     SessionEnded,
     /// There is no usable token right now: try again later.
     RefreshUnavailable,
