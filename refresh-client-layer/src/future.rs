@@ -3,6 +3,7 @@
 mod allowance;
 mod answer;
 mod call;
+mod need;
 mod next;
 mod possession;
 #[cfg(feature = "tonic")]

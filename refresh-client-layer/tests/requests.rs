@@ -238,3 +238,24 @@ impl AsRef<[u8]> for Owned {
         &self.0
     }
 }
+
+/// Adapters make a service for each request.
+#[tokio::test]
+async fn what_may_be_held_is_shared_by_all_services_of_a_layer() {
+    let world = World::new();
+    world.hold();
+    world.fail_next(RefreshErrorKind::Refused);
+    let inner = tower::service_fn(|_: Request<Full<Bytes>>| {
+        let body = Full::new(Bytes::from(vec![b'x'; 32 * 1024]));
+        std::future::ready(Response::builder().status(401).body(body))
+    });
+    let layer = RefreshLayer::new(world.session());
+    let sent = [layer.clone(), layer]
+        .map(|layer| tokio::spawn(layer.layer(inner).oneshot(support::get(URL))));
+    world.called(1).await;
+    settle().await;
+    world.release();
+    let [first, second] = sent;
+    assert_eq!(first.await.unwrap().unwrap().status(), 401);
+    assert!(second.await.unwrap().unwrap_err().is::<SessionEnded>());
+}

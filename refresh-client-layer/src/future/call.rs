@@ -1,8 +1,9 @@
 use std::error::Error;
 
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 
 use super::allowance::Allowance;
+use super::need::Need;
 use super::possession::Possession;
 use crate::challenge::Rule;
 use crate::event::EndReason;
@@ -40,15 +41,6 @@ pub(crate) struct Call {
     has_repeated: bool,
     /// What the first response had said, in a word.
     reason: &'static str,
-}
-
-/// What an attempt was refused for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Need {
-    /// A fresher token.
-    Token,
-    /// A nonce in the proof, which is known by now.
-    Nonce,
 }
 
 impl Call {
@@ -204,7 +196,7 @@ impl Call {
                     Need::Token => self.has_renewed = true,
                     Need::Nonce => self.has_repeated = true,
                 }
-                self.reason = reason(need, status, [Some(response.headers()), trailers]);
+                self.reason = need.reason(status, [Some(response.headers()), trailers]);
                 Some(need)
             }
             Some(why) => {
@@ -297,19 +289,6 @@ impl Call {
 
     fn sign(&self, response: &mut impl Response) {
         response.extensions_mut().insert(self.outcome);
-    }
-}
-
-fn reason(need: Need, status: StatusCode, headers: [Option<&HeaderMap>; 2]) -> &'static str {
-    let has_grpc_status = |headers: &HeaderMap| headers.contains_key("grpc-status");
-    if need == Need::Nonce {
-        "nonce"
-    } else if status == StatusCode::UNAUTHORIZED {
-        "unauthorized"
-    } else if headers.into_iter().flatten().any(has_grpc_status) {
-        "grpc_status"
-    } else {
-        "rule"
     }
 }
 

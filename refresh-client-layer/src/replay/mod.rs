@@ -20,6 +20,7 @@ mod error;
 mod first_frame;
 mod head;
 mod headers;
+mod held;
 mod message;
 mod recorded;
 mod spare;

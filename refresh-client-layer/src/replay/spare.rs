@@ -1,8 +1,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::held::Held;
 use super::message::Request;
-use super::tape::{Held, Mode};
+use super::tape::Mode;
 
 /// The means to send something again that was recorded while it was sent.
 pub struct Recording<T> {

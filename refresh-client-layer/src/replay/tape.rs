@@ -103,6 +103,10 @@ where
         mode
     }
 
+    pub(super) fn is_over(&self) -> bool {
+        self.reel().is_over
+    }
+
     pub(super) fn is_first_over(&self) -> bool {
         self.reel().is_first_over
     }
@@ -289,24 +293,3 @@ fn copy<D: Clone>(frame: &Frame<D>) -> Option<Frame<D>> {
 
 /// Frames cost memory of their own.
 const MOST_FRAMES: usize = 4096;
-
-/// For those who hold a tape without knowing its stream.
-pub(super) trait Held: Send + Sync {
-    fn turn(&self, mode: Mode) -> Mode;
-    fn is_over(&self) -> bool;
-}
-
-impl<B> Held for Tape<B>
-where
-    B: Body + Send + Unpin,
-    B::Data: Clone + Send,
-    B::Error: Send,
-{
-    fn turn(&self, mode: Mode) -> Mode {
-        Tape::turn(self, mode)
-    }
-
-    fn is_over(&self) -> bool {
-        self.reel().is_over
-    }
-}
