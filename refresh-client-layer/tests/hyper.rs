@@ -6,6 +6,7 @@
 )]
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use futures_util::future::join_all;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::http2;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -22,6 +23,7 @@ use refresh_client_layer::{
     HttpRefresher, Outcome, RefreshLayer, SessionEnded, TokenManager, TokenSet,
 };
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tower::{Service, ServiceBuilder, ServiceExt};
 
 #[tokio::test]
@@ -55,9 +57,13 @@ async fn one_client_serves_the_api_and_the_refresher() {
 
 type Answer = Result<Response<Incoming>, Box<dyn std::error::Error + Send + Sync>>;
 
-/// What becomes of `count` requests at once, over the one HTTP/2 connection that the refresh takes too.
-/// Refusals are `length` bytes long.
-async fn crowd(count: usize, length: usize, refresh: (u16, &'static str)) -> Vec<Answer> {
+/// What becomes of `count` requests at once, over the one HTTP/2 connection that the refresh takes too, or
+/// the few of HTTP/1.1 that the server takes. Refusals are `length` bytes long.
+async fn crowd(
+    is_h2: bool,
+    (count, length): (usize, usize),
+    refresh: (u16, &'static str),
+) -> Vec<Answer> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let answer = move |request: Request<Incoming>| {
@@ -73,13 +79,29 @@ async fn crowd(count: usize, length: usize, refresh: (u16, &'static str)) -> Vec
         std::future::ready(Ok::<_, Infallible>(response.body(Full::new(body)).unwrap()))
     };
     tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let connection = http2::Builder::new(TokioExecutor::new());
-            tokio::spawn(connection.serve_connection(TokioIo::new(stream), service_fn(answer)));
+        let connections = Arc::new(Semaphore::new(10));
+        while let Ok(one) = connections.clone().acquire_owned().await {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (io, answer) = (TokioIo::new(stream), service_fn(answer));
+            tokio::spawn(async move {
+                // A client that has seen enough closes it.
+                let _ = match is_h2 {
+                    true => {
+                        let connection = http2::Builder::new(TokioExecutor::new());
+                        connection.serve_connection(io, answer).await
+                    }
+                    false => http1::Builder::new().serve_connection(io, answer).await,
+                };
+                drop(one);
+            });
         }
     });
     let mut http = Client::builder(TokioExecutor::new());
-    let http = http.http2_only(true).build_http::<Full<Bytes>>();
+    if !is_h2 {
+        // One that was idle would be no less in the way of others than one that is held.
+        http.pool_max_idle_per_host(0);
+    }
+    let http = http.http2_only(is_h2).build_http::<Full<Bytes>>();
     let refresher = HttpRefresher::oauth2(format!("{url}/refresh"), http.clone());
     let session = TokenManager::builder(refresher)
         .tokens(TokenSet::new("access-1", "refresh-1"))
@@ -100,8 +122,12 @@ async fn crowd(count: usize, length: usize, refresh: (u16, &'static str)) -> Vec
 #[tokio::test]
 async fn a_crowd_that_is_refused_does_not_keep_the_refresh_from_its_answer() {
     let tokens = r#"{"access_token":"access-2","refresh_token":"refresh-2","expires_in":600}"#;
-    for (count, length) in [(100, 60_000), (1000, 6_000)] {
-        for answer in crowd(count, length, (200, tokens)).await {
+    for (is_h2, size) in [
+        (true, (100, 60_000)),
+        (true, (1000, 6_000)),
+        (false, (100, 60_000)),
+    ] {
+        for answer in crowd(is_h2, size, (200, tokens)).await {
             assert_eq!(answer.unwrap().status(), StatusCode::OK);
         }
     }
@@ -112,7 +138,7 @@ async fn if_the_session_is_over_a_crowd_sees_as_many_401s_as_can_be_held() {
     for (count, length, refusals) in [(1, 6_000, 1), (1, 60_000, 0), (100, 6_000, 5)] {
         let end = (400, r#"{"error":"invalid_grant"}"#);
         let mut seen = 0;
-        for answer in crowd(count, length, end).await {
+        for answer in crowd(true, (count, length), end).await {
             match answer {
                 Ok(response) => {
                     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
