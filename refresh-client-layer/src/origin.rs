@@ -125,7 +125,8 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// `None` without a host, or with a port that is none. Nor does anything good come of a URL that names a user in front of it.
+    /// `None` without a host, or with a port that is none. Nor does anything good come of a URL that names
+    /// a user in front of it.
     fn host_and_port(&self) -> Option<(&'a str, u16)> {
         let (host, port) = match self.place {
             Place::Authority(authority) if authority.as_str().contains('@') => return None,

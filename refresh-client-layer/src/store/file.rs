@@ -47,10 +47,12 @@ use crate::tokens::{IdempotencyKey, TokenSet};
 ///
 /// It holds what [`StoredTokens::to_json`] writes, or the plain answer of a log-in that somebody put
 /// there. Its folder has to exist, so make it when the program starts: while it is missing, perhaps
-/// because a disk is not mounted, every method fails, and no session ends. Each write goes to `<file>.new`, is made durable and takes the
-/// file's place: a crash at any moment leaves the old tokens or the new ones. Symbolic links are
-/// refused, not followed, at all these names; those on the way to the folder are the system's
-/// business. Outside Unix there are no modes: who may read the folder may read the tokens.
+/// because a disk is not mounted, every method fails, and no session ends.
+///
+/// Each write goes to `<file>.new`, is made durable and takes the file's place: a crash at any moment
+/// leaves the old tokens or the new ones. Symbolic links are refused, not followed, at all these names;
+/// those on the way to the folder are the system's business. Outside Unix there are no modes: who may
+/// read the folder may read the tokens.
 ///
 /// A damaged file is left as it is, for somebody to look at. Until it is restored, or removed to sign
 /// in anew, every method fails and says so; the log repeats it, because a manager reports no more

@@ -31,9 +31,8 @@ pub use self::record::StoredTokens;
 ///
 /// Every method is atomic and, once it has returned `Ok`, durable: a crash leaves the state before
 /// it or the state after it. The [`generation`](TokenSet::generation), a number of 64 bits, decides
-/// between two writers.
-/// An `Err` is reported as [`Event::StoreFailed`](crate::Event::StoreFailed); the session goes on in
-/// memory and the write is tried again. The error should not contain a token.
+/// between two writers. An `Err` is reported as [`Event::StoreFailed`](crate::Event::StoreFailed); the
+/// session goes on in memory and the write is tried again. The error should not contain a token.
 ///
 /// A manager gives a call up after 10 seconds, by dropping its future. What goes on of it, in a thread or
 /// at a server, must not take effect after a call that was made later.

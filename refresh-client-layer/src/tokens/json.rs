@@ -76,8 +76,7 @@ impl TokenJson {
     }
 
     /// The tokens; `kept` stands in for a refresh token that the server did not repeat, or left empty.
-    /// They must be
-    /// bound to `key` if there is one, else to none.
+    /// They must be bound to `key` if there is one, else to none.
     pub(crate) fn into_tokens(
         self,
         kept: Option<&RefreshToken>,
