@@ -54,10 +54,10 @@ use crate::service::RefreshService;
 ///
 /// A request that was refused and waits for the refresh keeps its response, in case the session is over
 /// and the caller has to see the server's 401. So that unread bodies are not in the way of the refresh's
-/// own answer, all requests of a layer together keep no more than 32 KiB of them, and count at least 4 KiB
-/// for each; a body of unknown length counts as 32 KiB. A response that finds no room is dropped: if the
-/// session is over, its caller gets a [`SessionEnded`](crate::SessionEnded) instead, and where too many
-/// tokens were refused a [`RefreshUnavailable`](crate::RefreshUnavailable).
+/// own answer, all requests of a layer together keep no more than 32 KiB of them; a body of unknown length
+/// counts as 32 KiB. A response that finds no room is dropped: if the session is over, its caller gets a
+/// [`SessionEnded`](crate::SessionEnded) instead, and where too many tokens were refused a
+/// [`RefreshUnavailable`](crate::RefreshUnavailable).
 ///
 /// # Redirects
 ///

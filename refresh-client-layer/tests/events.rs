@@ -82,6 +82,31 @@ async fn a_store_that_fails_again_is_told_again() {
     assert_eq!(refresh_with(true).await, 1);
 }
 
+/// It is told of the first refresh, and waits for the second.
+#[test]
+fn a_callback_may_wait_for_a_token() {
+    let slot: Arc<OnceLock<TokenManager>> = Arc::default();
+    let (told, is_told) = mpsc::channel();
+    let session = World::new()
+        .builder()
+        .on_event({
+            let slot = slot.clone();
+            move |event| {
+                if matches!(event, Event::Refreshed { generation: 2, .. }) {
+                    let session = slot.get().unwrap().clone();
+                    let refresh = thread::spawn(move || block_on(session.force_refresh()));
+                    let token = refresh.join().unwrap().unwrap();
+                    told.send(token.secret().to_owned()).unwrap();
+                }
+            }
+        })
+        .build()
+        .unwrap();
+    slot.set(session.clone()).unwrap();
+    in_time(move || drop(block_on(session.force_refresh()).unwrap()));
+    assert_eq!(is_told.recv().unwrap(), "access-3");
+}
+
 /// A last try before the program ends.
 #[test]
 fn a_callback_may_wait_for_the_store() {

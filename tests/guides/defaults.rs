@@ -52,7 +52,6 @@ dpop/nonces.rs: LONGEST: usize = 1024 => up to 1 KiB each
 replay/mod.rs: DEFAULT_CAP: usize = 64 * 1024 => streamed body | 64 KiB
 replay/tape.rs: MOST_FRAMES: usize = 4096 => frames of it | 4,096
 future/allowance.rs: ALLOWANCE: u64 = 32 * 1024 => while a refresh runs | 32 KiB
-future/allowance.rs: LEAST: u64 = 4 * 1024 => at least 4 KiB each
 future/answer.rs: PATIENCE: Duration = Duration::from_millis(250) => 250 ms
 challenge.rs: LONGEST_HEADER: usize = 8 * 1024 => that is read | 8 KiB
 refresh/http.rs: LONGEST_ANSWER: usize = 64 * 1024 => answer to a refresh | 64 KiB

@@ -82,8 +82,9 @@ impl TokenManagerBuilder {
         self
     }
 
-    /// Calls `callback` with each [`Event`], besides [`TokenManager::events`]. Waiters go on only
-    /// after it has returned, so it should be quick.
+    /// Calls `callback` with each [`Event`], besides [`TokenManager::events`], one at a time and in their
+    /// order. Waiters go on once it has returned, unless it is still at an earlier event; so it should be
+    /// quick.
     #[must_use]
     pub fn on_event(mut self, callback: impl Fn(Event) + Send + Sync + 'static) -> Self {
         self.callback = Some(Arc::new(callback));

@@ -15,11 +15,17 @@ impl Shared {
     /// Tells the store what it does not know yet; false if it would not listen.
     pub(super) async fn persist(&self) -> bool {
         let mut writer = self.writing.lock().await;
+        let generation = self.state().generation;
         let is_saved = self.write_all().await;
         let turn = if is_saved { writer.turn.take() } else { None };
+        let has_changed = self.state().generation != generation;
         drop(writer);
         drop(turn);
-        self.publish();
+        self.tell();
+        // Who waits for a refresh that is of no consequence any more need not.
+        if has_changed {
+            self.changed.notify_waiters();
+        }
         is_saved
     }
 

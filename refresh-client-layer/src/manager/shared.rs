@@ -80,16 +80,20 @@ impl Shared {
         StateMut::new(self.state.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Tells what has happened, then wakes whoever waits for a change. If somebody is at it already,
-    /// perhaps further up in this thread, they tell this too.
+    /// Tells what has happened, then wakes whoever waits for a change.
     ///
     /// No lock may be held.
     pub(super) fn publish(&self) {
+        self.tell();
+        self.changed.notify_waiters();
+    }
+
+    /// If somebody is at it already, perhaps further up in this thread, they tell this too.
+    pub(super) fn tell(&self) {
         if self.state_mut().news.begin() {
             while let Some(event) = self.next_event() {
                 self.announcer.announce(event);
             }
-            self.changed.notify_waiters();
         }
     }
 

@@ -56,7 +56,7 @@ async fn turn(shared: &Shared) -> ControlFlow<End, Option<StoreLock>> {
         Ok(Ok(lock)) => ControlFlow::Continue(Some(lock)),
         Ok(Err(_fault)) => {
             shared.note_store(false);
-            shared.publish();
+            shared.tell();
             ControlFlow::Continue(None)
         }
         Err(_elapsed) => ControlFlow::Break(End::failed(UnavailableKind::TimedOut)),
@@ -118,7 +118,7 @@ async fn begin(shared: &Shared, parent: &TokenSet) -> ControlFlow<End, Terms> {
     };
     shared.state_mut().has_unsaved_key = own.is_some() && stored.is_err();
     shared.note_store(stored.is_ok());
-    shared.publish();
+    shared.tell();
     match stored {
         Ok(Some(stored)) if shared.gives_way(&stored, generation) => {
             ControlFlow::Break(End::Found(stored))
