@@ -9,11 +9,12 @@ mod support;
 use std::time::Duration;
 
 use refresh_client_layer::{
-    EndReason, Event, IdempotencyKey, MemoryStore, RefreshErrorKind, StoreError, StoredTokens,
-    TokenError, TokenManager, TokenManagerBuilder, TokenSet, TokenStore,
+    AccessToken, EndReason, Event, IdempotencyKey, MemoryStore, RefreshErrorKind, StoreError,
+    StoredTokens, TokenError, TokenManager, TokenManagerBuilder, TokenSet, TokenStore,
 };
 use support::shelf::Shelf;
 use support::{World, drain};
+use tokio::task::JoinHandle;
 
 /// A session as another process has it, with nothing of its own.
 fn process(world: &World, shelf: &Shelf) -> TokenManager {
@@ -25,6 +26,17 @@ fn builder(world: &World, shelf: &Shelf) -> TokenManagerBuilder {
         .origin(support::ORIGIN)
         .store(shelf.clone())
 }
+
+/// A refresh that has no answer before the world is released.
+async fn under_way(world: &World, session: &TokenManager) -> JoinHandle<Verdict> {
+    world.hold();
+    let session = session.clone();
+    let refresh = tokio::spawn(async move { session.force_refresh().await });
+    world.called(1).await;
+    refresh
+}
+
+type Verdict = Result<AccessToken, TokenError>;
 
 fn alice(generation: u64) -> TokenSet {
     TokenSet::new("alice", "alice-refresh").with_generation(generation)
@@ -80,12 +92,7 @@ async fn a_refusal_of_the_old_session_does_not_clear_the_new_one() {
     let world = World::new();
     let (daemon, program) = (process(&world, &shelf), process(&world, &shelf));
     world.fail_next(RefreshErrorKind::Refused);
-    world.hold();
-    let refresh = tokio::spawn({
-        let daemon = daemon.clone();
-        async move { daemon.force_refresh().await }
-    });
-    world.called(1).await;
+    let refresh = under_way(&world, &daemon).await;
     assert!(program.sign_out().await.is_cleared());
     program.sign_in(bob()).unwrap();
     assert!(program.flush().await);
@@ -122,12 +129,7 @@ async fn a_sign_out_elsewhere_is_not_undone_by_a_refresh_under_way() {
     let (daemon, program) = (process(&world, &shelf), process(&world, &shelf));
     daemon.access_token().await.unwrap();
     let mut events = daemon.events();
-    world.hold();
-    let refresh = tokio::spawn({
-        let daemon = daemon.clone();
-        async move { daemon.force_refresh().await }
-    });
-    world.called(1).await;
+    let refresh = under_way(&world, &daemon).await;
     assert!(program.sign_out().await.is_cleared());
     world.release();
     let error = refresh.await.unwrap().unwrap_err();
@@ -149,12 +151,7 @@ async fn a_sign_out_elsewhere_is_not_undone_by_a_late_write() {
     let world = World::new();
     let (daemon, program) = (process(&world, &shelf), process(&world, &shelf));
     daemon.access_token().await.unwrap();
-    let refresh = {
-        world.hold();
-        let daemon = daemon.clone();
-        tokio::spawn(async move { daemon.force_refresh().await })
-    };
-    world.called(1).await;
+    let refresh = under_way(&world, &daemon).await;
     shelf.fail(true);
     world.release();
     refresh.await.unwrap().unwrap();
