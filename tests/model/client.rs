@@ -152,10 +152,7 @@ struct Played {
 impl Played {
     fn new() -> Self {
         let (desk, wishes) = mpsc::unbounded_channel();
-        let world = World {
-            desk,
-            own: Arc::default(),
-        };
+        let world = World { desk };
         let manager = TokenManager::builder(world.clone())
             .store(world)
             .origin("https://api.example")
@@ -234,7 +231,6 @@ impl Played {
 #[derive(Clone)]
 struct World {
     desk: mpsc::UnboundedSender<(Wish, oneshot::Sender<Told>)>,
-    own: Arc<Mutex<Option<IdempotencyKey>>>,
 }
 
 impl World {
@@ -259,14 +255,15 @@ impl World {
         })
     }
 
-    fn whose(&self, key: Option<&IdempotencyKey>) -> Whose {
-        match key {
-            None => Whose::Nobodys,
-            Some(key) if self.own.lock().unwrap().as_ref() == Some(key) => Whose::Own,
-            Some(key) => {
-                let bytes = BASE64_URL_SAFE_NO_PAD.decode(key.secret()).unwrap();
-                Whose::Stored(Key(bytes[0]))
-            }
+    fn whose(key: Option<&IdempotencyKey>) -> Whose {
+        let Some(key) = key else {
+            return Whose::Nobodys;
+        };
+        // One that the storage told it has one byte only.
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(key.secret()).unwrap();
+        match bytes.iter().all(|it| *it == bytes[0]) {
+            true => Whose::Stored(Key(bytes[0])),
+            false => Whose::Own,
         }
     }
 }
@@ -288,9 +285,8 @@ impl TokenStore for World {
     async fn begin(
         &self,
         generation: u64,
-        key: IdempotencyKey,
+        _own: IdempotencyKey,
     ) -> Result<Option<StoredTokens>, StoreError> {
-        *self.own.lock().unwrap() = Some(key);
         let generation = u8::try_from(generation - 1).unwrap();
         Ok(self.kept(Wish::Begin { generation }).await)
     }
@@ -305,7 +301,7 @@ impl TokenStore for World {
 impl Refresher for World {
     async fn refresh(&self, request: RefreshRequest) -> Result<TokenSet, RefreshError> {
         let token = read(request.refresh_token().secret());
-        let whose = self.whose(request.idempotency_key());
+        let whose = Self::whose(request.idempotency_key());
         match self.wish(Wish::Send(token, whose)).await {
             Told::Answered(Answer::Child(child)) => Ok(write(child)),
             Told::Answered(Answer::Superseded) => Err(RefreshError::new(
