@@ -4,10 +4,8 @@ mod support;
 
 use std::time::Duration;
 
-use refresh_client_layer::{
-    LoadError, LoadErrorKind, MemoryStore, RefreshErrorKind, TokenManagers, TokenSet,
-};
-use support::{Answer, ORIGIN, World};
+use refresh_client_layer::{LoadError, MemoryStore, RefreshErrorKind, TokenManagers, TokenSet};
+use support::{Answer, World};
 
 /// Every key begins with access-1 and refresh-1.
 fn managers(world: &World) -> TokenManagers<u32> {
@@ -57,32 +55,4 @@ async fn a_member_that_comes_late_refreshes_the_newest_token() {
     assert_eq!(world.refresh_tokens(), ["refresh-1", "refresh-2"]);
     let keys = world.keys();
     assert!(keys[1].is_some() && keys[0] != keys[1]);
-}
-
-/// The loader had said that somebody has to.
-#[tokio::test(start_paused = true)]
-async fn whoever_signs_in_need_not_wait_for_a_loader_that_had_failed() {
-    let world = World::new();
-    let is_lost = std::sync::atomic::AtomicBool::new(true);
-    let users = TokenManagers::builder(move |_: u32| {
-        let is_lost = is_lost.swap(false, std::sync::atomic::Ordering::SeqCst);
-        let session = refresh_client_layer::TokenManager::builder(world.clone())
-            .origin(ORIGIN)
-            .store(MemoryStore::new());
-        async move {
-            match is_lost {
-                true => Err(LoadError::new(LoadErrorKind::Final, "as the test wants")),
-                false => Ok(Some(session)),
-            }
-        }
-    })
-    .build();
-    users.get(&1).await.unwrap_err();
-    users.get(&1).await.unwrap_err();
-    users
-        .sign_in(&1, TokenSet::new("access-1", "refresh-1"))
-        .await
-        .unwrap();
-    let session = users.get(&1).await.unwrap().unwrap();
-    assert_eq!(session.access_token().await.unwrap().secret(), "access-1");
 }

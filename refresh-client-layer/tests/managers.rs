@@ -332,6 +332,21 @@ async fn the_loader_can_say_that_a_session_is_lost() {
     assert!(users.seen().is_empty());
 }
 
+/// The loader has said that somebody has to.
+#[tokio::test(start_paused = true)]
+async fn whoever_signs_in_need_not_wait_for_a_loader_that_had_failed() {
+    let users = Users::new([1], HOUR).await;
+    users.fail_loads(Some(LoadErrorKind::Final));
+    let managers = TokenManagers::builder(users.clone()).build();
+    managers.get(&1).await.unwrap_err();
+    users.fail_loads(None);
+    managers.get(&1).await.unwrap_err();
+    let tokens = TokenSet::new("access-1-9", "refresh-1-9");
+    managers.sign_in(&1, tokens).await.unwrap();
+    let session = managers.get(&1).await.unwrap().unwrap();
+    assert_eq!(session.access_token().await.unwrap().secret(), "access-1-9");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_loader_that_panics_or_never_answers_is_an_error() {
     let panics = |_: User| async {

@@ -67,6 +67,12 @@ impl Shared {
         }
     }
 
+    pub(super) async fn look(&self) -> Result<Option<StoredTokens>, StoreFault> {
+        let stored = self.store.load().await;
+        self.note_store(stored.is_ok());
+        stored
+    }
+
     /// What the store holds, if another process has left newer tokens.
     pub(super) async fn newer(&self, generation: u64) -> Option<StoredTokens> {
         let stored = self.store.load().await.ok()??;

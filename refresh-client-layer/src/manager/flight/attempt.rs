@@ -28,9 +28,7 @@ pub(super) async fn run(shared: &Arc<Shared>, flight: FlightId) -> (End, Option<
 }
 
 async fn load(shared: &Shared) -> End {
-    let stored = shared.store.load().await;
-    shared.note_store(stored.is_ok());
-    match stored {
+    match shared.look().await {
         Ok(Some(stored)) => End::Found(stored),
         Ok(None) => {
             let given = match &shared.state().session {
@@ -81,23 +79,20 @@ async fn exchange(shared: &Arc<Shared>, flight: FlightId) -> End {
     let asked = Now::read();
     let request = RefreshRequest::new(shared.id(), parent.clone(), terms.key);
     let answer = shared.refresher.refresh(request);
-    match timeout(shared.settings.attempt_timeout, answer).await {
-        Ok(Ok(tokens)) => match tokens.check() {
-            Ok(()) => {
-                let tokens = tokens
-                    .with_generation(parent.generation() + 1)
-                    .pinned(asked.wall);
-                save(shared, flight, tokens, terms.is_stored, asked).await
-            }
-            Err(why) => {
-                let what = "what the refresher brought are no tokens";
-                let error = RefreshError::new(RefreshErrorKind::Transient, what).with_source(why);
-                End::Failed(RefreshUnavailable::failed(error), None)
-            }
-        },
-        Ok(Err(error)) => refused(shared, &parent, error).await,
-        Err(_elapsed) => End::failed(UnavailableKind::TimedOut),
+    let tokens = match timeout(shared.settings.attempt_timeout, answer).await {
+        Ok(Ok(tokens)) => tokens,
+        Ok(Err(error)) => return refused(shared, &parent, error).await,
+        Err(_elapsed) => return End::failed(UnavailableKind::TimedOut),
+    };
+    if let Err(why) = tokens.check() {
+        let what = "what the refresher brought are no tokens";
+        let error = RefreshError::new(RefreshErrorKind::Transient, what).with_source(why);
+        return End::Failed(RefreshUnavailable::failed(error), None);
     }
+    let tokens = tokens
+        .with_generation(parent.generation() + 1)
+        .pinned(asked.wall);
+    save(shared, flight, tokens, terms.is_stored, asked).await
 }
 
 /// What a refresh begins with.
@@ -180,9 +175,7 @@ async fn refused(shared: &Shared, parent: &TokenSet, error: RefreshError) -> End
         return End::Failed(RefreshUnavailable::failed(error), wish);
     }
     let generation = parent.generation();
-    let stored = shared.store.load().await;
-    shared.note_store(stored.is_ok());
-    match stored {
+    match shared.look().await {
         Ok(Some(stored)) if shared.gives_way(&stored, generation) => return End::Found(stored),
         Ok(_) => {}
         Err(_fault) => return End::failed(UnavailableKind::Store),
