@@ -396,8 +396,10 @@ async fn a_store_that_cannot_be_read_is_no_end_of_a_session() {
     let shelf = Shelf::default();
     shelf.is_broken.store(true, Ordering::SeqCst);
     let session = world.builder().store(shelf.clone()).build().unwrap();
+    let mut events = session.events();
     let error = session.access_token().await.unwrap_err();
     assert!(matches!(error, TokenError::RefreshUnavailable(_)));
+    assert!(drain(&mut events).contains(&Event::StoreFailed));
     shelf.is_broken.store(false, Ordering::SeqCst);
     tokio::time::advance(Duration::from_secs(1)).await;
     assert_eq!(session.access_token().await.unwrap().secret(), "access-1");
