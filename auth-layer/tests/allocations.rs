@@ -1,7 +1,8 @@
 //! What the layer costs for a token that was verified before.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
-mod support;
+#[path = "it/support/authority.rs"]
+mod authority;
 
 use std::convert::Infallible;
 use std::future::{Future as _, Ready, ready};
@@ -10,10 +11,10 @@ use std::task::{Context, Poll, Waker};
 
 use allocation_counter::measure;
 use auth_layer::{AuthLayer, Claims, Verifier};
+use authority::Authority;
 use http::{Request, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use support::Authority;
 use tower::{Layer, Service, service_fn};
 
 /// How many times the layer allocates from the call to the answer of an inner service that is

@@ -4,6 +4,8 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+#[expect(dead_code, reason = "a part of it is used here")]
+#[path = "it/support/mod.rs"]
 mod support;
 
 use std::time::Duration;

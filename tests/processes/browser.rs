@@ -40,12 +40,14 @@ fn thefts(log: &str) -> usize {
 }
 
 #[test]
+#[ignore = "needs Chromium and Node.js: tests/run test"]
 fn a_user_sees_the_whole_life_of_a_session() {
     assert_eq!(thefts(&play("life")), 0);
 }
 
 /// E3.
 #[test]
+#[ignore = "needs Chromium and Node.js: tests/run test"]
 fn five_tabs_stay_signed_in_with_one_refresh_at_a_time() {
     let log = play("five_tabs");
     assert_eq!(thefts(&log), 0, "{log}");
@@ -54,29 +56,34 @@ fn five_tabs_stay_signed_in_with_one_refresh_at_a_time() {
 
 /// E3.
 #[test]
+#[ignore = "needs Chromium and Node.js: tests/run test"]
 fn pages_of_other_sites_and_ports_cannot_use_the_cookie() {
     let log = play("other_sites");
     assert_eq!(log.matches("session revoked").count(), 0, "{log}");
 }
 
 #[test]
+#[ignore = "needs Chromium and Node.js: tests/run test"]
 fn a_user_sees_their_devices_and_ends_them_one_by_one_or_all() {
     let log = play("devices");
     assert_eq!(log.matches("session revoked").count(), 3, "{log}");
 }
 
 #[test]
+#[ignore = "needs Chromium and Node.js: tests/run test"]
 fn a_stolen_token_is_noticed_and_both_are_out() {
     assert_eq!(thefts(&play("theft")), 1);
 }
 
 /// C11 and C17, as a page does it.
 #[test]
+#[ignore = "needs Chromium and Node.js: tests/run test"]
 fn a_page_that_loses_answers_keeps_its_session_and_makes_no_storm() {
     assert_eq!(thefts(&play("lost_answers")), 0);
 }
 
 #[test]
+#[ignore = "needs Chromium and Node.js: tests/run test"]
 fn the_page_is_for_eyes_ears_keyboards_and_phones() {
     play("looks");
 }

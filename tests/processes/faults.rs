@@ -34,51 +34,61 @@ const LONG: Extent = Extent {
 };
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run test"]
 async fn sessions_survive_a_killed_postgres() {
     killed_postgres(SHORT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes: tests/run faults"]
-async fn many_sessions_survive_a_postgres_that_is_killed_again_and_again() {
-    killed_postgres(LONG).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Redis: tests/run test"]
 async fn sessions_survive_a_killed_redis_that_syncs_always() {
     killed_redis("always", SHORT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes: tests/run faults"]
-async fn many_sessions_survive_a_redis_that_syncs_always_and_is_killed_again_and_again() {
-    killed_redis("always", LONG).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Redis: tests/run test"]
 async fn no_session_is_taken_for_theft_when_a_redis_that_syncs_each_second_is_killed() {
     killed_redis("everysec", SHORT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes: tests/run faults"]
-async fn no_session_is_taken_for_theft_when_such_a_redis_is_killed_again_and_again() {
-    killed_redis("everysec", LONG).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run test"]
 async fn sessions_survive_a_killed_server() {
     killed_server(SHORT).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes: tests/run faults"]
-async fn many_sessions_survive_a_server_that_is_killed_again_and_again() {
-    killed_server(LONG).await;
+/// The same for minutes.
+mod long {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "takes minutes: tests/run faults"]
+    async fn many_sessions_survive_a_postgres_that_is_killed_again_and_again() {
+        killed_postgres(LONG).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "takes minutes: tests/run faults"]
+    async fn many_sessions_survive_a_redis_that_syncs_always_and_is_killed_again_and_again() {
+        killed_redis("always", LONG).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "takes minutes: tests/run faults"]
+    async fn no_session_is_taken_for_theft_when_such_a_redis_is_killed_again_and_again() {
+        killed_redis("everysec", LONG).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "takes minutes: tests/run faults"]
+    async fn many_sessions_survive_a_server_that_is_killed_again_and_again() {
+        killed_server(LONG).await;
+    }
 }
 
 /// Where the last moments are lost, the tokens of those moments are unknown, not reused.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Redis: tests/run test"]
 async fn a_redis_that_lost_its_last_moments_signs_some_out_and_accuses_nobody() {
     let mut drill = Drill::new(
         "redis, everysec, power cut",

@@ -10,7 +10,6 @@ mod gateway;
 mod honest;
 mod nodes;
 mod starters;
-#[path = "../support/mod.rs"]
 mod support;
 
 use honest::{Honest, generation};

@@ -50,6 +50,7 @@ impl Nodes {
 /// R7, between machines: each refresh of a session goes to the other node than the one before, and
 /// some go to both at once.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run test"]
 async fn ten_thousand_refreshes_that_alternate_between_two_nodes_lose_no_session() {
     const SESSIONS: usize = 50;
     const REFRESHES: u64 = 200;
@@ -77,6 +78,7 @@ async fn ten_thousand_refreshes_that_alternate_between_two_nodes_lose_no_session
 
 /// R9, and keys that both nodes have: each takes the tokens of the other, until one has revoked.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run test"]
 async fn what_one_node_revokes_the_other_refuses_within_a_second() {
     let nodes = Nodes::start().await;
     for revoking in 0..nodes.servers.len() {

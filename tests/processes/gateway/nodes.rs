@@ -34,11 +34,13 @@ impl Pair {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Redis: tests/run test"]
 async fn two_gateways_on_redis_are_one() {
     are_one(Engine::redis("everysec").await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run test"]
 async fn two_gateways_on_postgres_are_one() {
     are_one(Engine::postgres().await).await;
 }
@@ -87,6 +89,7 @@ async fn are_one(engine: Engine) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Redis: tests/run test"]
 async fn a_log_out_at_one_gateway_ends_the_session_at_the_other_and_at_the_upstream() {
     let engine = Engine::redis("everysec").await;
     let pair = Pair::start(engine, Duration::from_secs(600)).await;

@@ -93,6 +93,7 @@ fn assert_outcome(answer: Result<Rotated, StoreError>, expected: Outcome) {
 }
 
 #[tokio::test]
+#[ignore = "needs Redis: tests/run test"]
 async fn a_session_and_its_index_expire_at_the_absolute_deadline() {
     let store = RedisStore::connect(&url()).await.unwrap();
     let mut raw = raw(0).await;
@@ -120,6 +121,7 @@ async fn a_session_and_its_index_expire_at_the_absolute_deadline() {
 }
 
 #[tokio::test]
+#[ignore = "needs Redis: tests/run test"]
 async fn a_subjects_index_forgets_what_has_expired() {
     let store = RedisStore::connect(&url()).await.unwrap();
     let first = session("indexed");
@@ -142,6 +144,7 @@ async fn a_subjects_index_forgets_what_has_expired() {
 
 /// R1 and R4, across two servers.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Redis: tests/run test"]
 async fn two_stores_that_race_give_one_child_and_one_report() {
     let stores = [
         RedisStore::connect(&url()).await.unwrap(),
@@ -198,6 +201,7 @@ async fn swallowing() -> (String, Arc<AtomicU32>) {
 }
 
 #[tokio::test]
+#[ignore = "needs Redis: tests/run test"]
 async fn an_answer_that_is_lost_never_becomes_a_second_rotation() {
     let (through, swallow) = swallowing().await;
     let store = RedisStore::connect(&through).await.unwrap();
@@ -217,6 +221,7 @@ async fn an_answer_that_is_lost_never_becomes_a_second_rotation() {
 }
 
 #[tokio::test]
+#[ignore = "needs Redis: tests/run test"]
 async fn reuse_and_log_outs_are_told_although_their_first_answer_was_lost() {
     let (through, swallow) = swallowing().await;
     let store = RedisStore::connect(&through).await.unwrap();

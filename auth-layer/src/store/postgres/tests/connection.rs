@@ -17,6 +17,7 @@ async fn doom(on: &mut PgConnection, times: u32) {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: tests/run test"]
 async fn a_connection_killed_in_the_middle_of_a_batch_is_a_passing_failure_and_the_next_call_works()
 {
     let (store, mut raw) = store().await;
@@ -42,6 +43,7 @@ async fn a_connection_killed_in_the_middle_of_a_batch_is_a_passing_failure_and_t
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: tests/run test"]
 async fn a_keyed_refresh_outlives_one_lost_connection() {
     let (store, mut raw) = store().await;
     let mut doomed = session(0);
@@ -96,6 +98,7 @@ async fn swallowing(url: &str) -> (String, std::sync::Arc<AtomicU32>) {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: tests/run test"]
 async fn an_answer_that_is_lost_never_becomes_a_second_rotation() {
     let (through, swallow) = swallowing(&database().await).await;
     let store = PostgresStore::connect(&through).await.unwrap();
@@ -118,6 +121,7 @@ async fn an_answer_that_is_lost_never_becomes_a_second_rotation() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: tests/run test"]
 async fn reuse_and_log_outs_are_told_although_their_first_answer_was_lost() {
     let (through, swallow) = swallowing(&database().await).await;
     let store = PostgresStore::connect(&through).await.unwrap();

@@ -4,6 +4,7 @@ use super::*;
 
 /// R1 and R4, across two servers.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run test"]
 async fn two_stores_that_race_give_one_child_and_one_report() {
     let url = database().await;
     let stores = [
@@ -25,6 +26,7 @@ async fn two_stores_that_race_give_one_child_and_one_report() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: tests/run test"]
 async fn two_stores_that_start_at_once_take_turns_with_the_schema() {
     let url = database().await;
     let mut tasks = JoinSet::new();
@@ -39,6 +41,7 @@ async fn two_stores_that_start_at_once_take_turns_with_the_schema() {
 
 /// On one thread nothing is on its way before all have asked.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: tests/run test"]
 async fn above_what_may_wait_callers_are_turned_away_and_nobody_else_is() {
     let (store, _) = store().await;
     store.insert(session(0)).await.unwrap();

@@ -2,6 +2,7 @@ use super::*;
 
 /// R6: rotations touch no index.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: tests/run test"]
 async fn a_thousand_rotations_are_one_row_and_no_index_entry() {
     let pool = PgPoolOptions::new()
         .max_connections(1)
@@ -33,6 +34,7 @@ async fn a_thousand_rotations_are_one_row_and_no_index_entry() {
 
 /// What one caller brings cannot fail the others.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: tests/run test"]
 async fn a_value_that_postgres_cannot_hold_harms_nobody_else() {
     let (store, _) = store().await;
     for number in 0..3 {
@@ -51,6 +53,7 @@ async fn a_value_that_postgres_cannot_hold_harms_nobody_else() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: tests/run test"]
 async fn a_row_that_somebody_keeps_locked_holds_up_its_own_session_only() {
     let (store, mut raw) = store().await;
     for number in 0..3 {
@@ -75,6 +78,7 @@ async fn a_row_that_somebody_keeps_locked_holds_up_its_own_session_only() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: tests/run test"]
 async fn generations_and_deadlines_at_the_end_of_time_are_no_error() {
     let (store, mut raw) = store().await;
     store.insert(session(0)).await.unwrap();
@@ -91,6 +95,7 @@ async fn generations_and_deadlines_at_the_end_of_time_are_no_error() {
 
 /// Commits that notify wait for each other: rotations must not.
 #[tokio::test]
+#[ignore = "needs PostgreSQL: tests/run test"]
 async fn only_what_is_revoked_is_notified() {
     let url = database().await;
     let store = PostgresStore::connect(&url).await.unwrap();

@@ -1,6 +1,7 @@
 use super::*;
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: tests/run test"]
 async fn another_programs_table_and_a_newer_schema_are_refused() {
     let url = database().await;
     let mut raw = PgConnection::connect(&url).await.unwrap();
@@ -27,6 +28,7 @@ async fn another_programs_table_and_a_newer_schema_are_refused() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: tests/run test"]
 async fn a_database_of_the_first_version_is_brought_up_to_date_with_its_sessions() {
     let url = database().await;
     let mut first = PgConnection::connect(&url).await.unwrap();
@@ -66,6 +68,7 @@ async fn a_database_of_the_first_version_is_brought_up_to_date_with_its_sessions
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: tests/run test"]
 async fn a_pool_of_another_isolation_is_refused() {
     let options: PgConnectOptions = database().await.parse().unwrap();
     let strict = options.options([("default_transaction_isolation", "repeatable read")]);
@@ -75,6 +78,7 @@ async fn a_pool_of_another_isolation_is_refused() {
 }
 
 #[tokio::test]
+#[ignore = "needs PostgreSQL: tests/run test"]
 async fn an_open_error_does_not_print_the_password() {
     for url in [
         "postgres://auth:hunter2@[",

@@ -1,6 +1,7 @@
 use super::*;
 
 #[tokio::test]
+#[ignore = "needs Redis: tests/run test"]
 async fn an_open_error_does_not_print_the_password_and_says_what_to_do() {
     let cases = [
         ("auth:hunter2@host", RedisOpenErrorKind::InvalidUrl),
@@ -43,6 +44,7 @@ fn documented(user: &str) -> &'static str {
 }
 
 #[tokio::test]
+#[ignore = "needs Redis: tests/run test"]
 async fn the_documented_rights_are_enough() {
     let issuing = with_rights("issuing", documented("issuer")).await;
     let reading = with_rights("reading", documented("reader")).await;
@@ -68,6 +70,7 @@ async fn the_documented_rights_are_enough() {
 }
 
 #[tokio::test]
+#[ignore = "needs Redis: tests/run test"]
 async fn a_user_who_may_not_do_what_is_needed_is_told_at_open() {
     for (name, lacks) in [
         ("no_scripts", "-evalsha"),
@@ -96,6 +99,7 @@ async fn a_user_who_may_not_do_what_is_needed_is_told_at_open() {
 }
 
 #[tokio::test]
+#[ignore = "needs Redis: tests/run test"]
 async fn opening_leaves_its_version_behind_and_nothing_else() {
     let mut raw = raw(5).await;
     cmd("FLUSHDB").query_async::<()>(&mut raw).await.unwrap();
@@ -114,6 +118,7 @@ async fn opening_leaves_its_version_behind_and_nothing_else() {
 }
 
 #[tokio::test]
+#[ignore = "needs Redis: tests/run test"]
 async fn a_server_that_is_too_old_is_told_from_a_new_one() {
     let answer: Vec<::redis::Value> = cmd("HELLO").query_async(&mut raw(0).await).await.unwrap();
     let version: String = ::redis::from_redis_value(answer[3].clone()).unwrap();

@@ -1,0 +1,19 @@
+//! What the library logs. A process of its own: the subscriber is for all of its threads.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+mod dpop;
+mod feed;
+mod refusals;
+mod secrets;
+mod support {
+    mod log;
+
+    #[expect(dead_code, reason = "a part of it is used here")]
+    #[path = "../../it/support/dpop.rs"]
+    pub(crate) mod dpop;
+    #[expect(dead_code, reason = "a part of it is used here")]
+    #[path = "../../it/support/issue.rs"]
+    pub(crate) mod issue;
+
+    pub(crate) use log::Log;
+}

@@ -1,0 +1,56 @@
+//! The library through its public interface, one module a topic.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+mod support;
+
+mod exploration;
+mod http {
+    mod dpop;
+    mod grpc;
+    mod hyper;
+    mod redirects;
+    mod requests;
+    mod responses;
+    mod service_contract;
+    mod streams;
+}
+mod managers {
+    mod families;
+    mod many;
+}
+mod refresh {
+    mod answers;
+    mod other_servers;
+    mod requests;
+}
+mod reqwest {
+    mod bare;
+    mod client;
+    mod features;
+    mod middleware;
+}
+mod secrets {
+    mod debug;
+    mod log;
+}
+mod session {
+    mod concurrency;
+    mod events;
+    mod failures;
+    mod life;
+    mod metrics;
+    mod plain_server;
+    mod runtimes;
+}
+mod store {
+    #[cfg(unix)]
+    mod file;
+    #[cfg(unix)]
+    mod file_processes;
+    mod keyring;
+    mod laws;
+    mod persistence;
+    mod shared;
+}
+mod test_util;
+mod threads;

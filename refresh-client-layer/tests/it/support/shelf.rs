@@ -1,0 +1,63 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use refresh_client_layer::{
+    IdempotencyKey, MemoryStore, StoreError, StoreLock, StoredTokens, TokenSet, TokenStore,
+};
+
+/// A store that can be made to take nothing. Clones share what they hold.
+#[derive(Clone, Default)]
+pub(crate) struct Shelf {
+    pub(crate) kept: MemoryStore,
+    is_locked: Arc<AtomicBool>,
+}
+
+impl Shelf {
+    pub(crate) async fn with(tokens: TokenSet) -> Self {
+        let shelf = Self::default();
+        assert!(shelf.kept.save(&tokens).await.unwrap());
+        shelf
+    }
+
+    pub(crate) fn fail(&self, is_locked: bool) {
+        self.is_locked.store(is_locked, Ordering::SeqCst);
+    }
+
+    pub(crate) async fn access_token(&self) -> Option<String> {
+        let kept = self.kept.load().await.unwrap()?;
+        Some(kept.tokens().access_token().secret().to_owned())
+    }
+
+    fn open(&self) -> Result<&MemoryStore, StoreError> {
+        match self.is_locked.load(Ordering::SeqCst) {
+            true => Err("as the test wants".into()),
+            false => Ok(&self.kept),
+        }
+    }
+}
+
+impl TokenStore for Shelf {
+    async fn load(&self) -> Result<Option<StoredTokens>, StoreError> {
+        self.kept.load().await
+    }
+
+    async fn save(&self, tokens: &TokenSet) -> Result<bool, StoreError> {
+        self.open()?.save(tokens).await
+    }
+
+    async fn begin(
+        &self,
+        generation: u64,
+        key: IdempotencyKey,
+    ) -> Result<Option<StoredTokens>, StoreError> {
+        self.open()?.begin(generation, key).await
+    }
+
+    async fn clear(&self, up_to: u64) -> Result<(), StoreError> {
+        self.open()?.clear(up_to).await
+    }
+
+    async fn lock(&self) -> Result<StoreLock, StoreError> {
+        self.kept.lock().await
+    }
+}

@@ -1,1 +1,0 @@
-//! End-to-end tests of the pair; each file beside this one is a test.
