@@ -128,3 +128,8 @@ pub use refresh_token::{IdempotencyKey, RefreshSecrets, RefreshToken, SessionId}
 pub use revocation::Revocations;
 pub use scope::Scopes;
 pub use verify::{Issuers, Verifier, Verify, VerifyError};
+
+// Compiles and runs the example of the README.
+#[cfg(all(doctest, feature = "full"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -170,3 +170,8 @@ pub use crate::store::{MemoryStore, StoreError, StoreLock, StoredTokens, TokenSt
 pub use crate::tokens::{
     AccessToken, IdempotencyKey, InvalidTokens, InvalidTokensKind, RefreshToken, TokenSet,
 };
+
+// Compiles and runs the example of the README.
+#[cfg(all(doctest, feature = "full"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
