@@ -57,15 +57,25 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
 
 /// Ends when the process is asked to stop, by SIGTERM or Ctrl-C.
 pub async fn terminated() {
-    use tokio::signal::unix::{SignalKind, signal};
-    // Without the signal the process just runs on, as it would without this function.
-    let Ok(mut term) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
     tokio::select! {
-        _ = term.recv() => {}
+        () = sigterm() => {}
         _ = tokio::signal::ctrl_c() => {}
     }
+}
+
+#[cfg(unix)]
+async fn sigterm() {
+    use tokio::signal::unix::{SignalKind, signal};
+    // Without the signal the process just runs on, as it would without this function.
+    match signal(SignalKind::terminate()) {
+        Ok(mut term) => drop(term.recv().await),
+        Err(_) => std::future::pending().await,
+    }
+}
+
+#[cfg(not(unix))]
+async fn sigterm() {
+    std::future::pending().await
 }
 
 /// 64 random bytes.

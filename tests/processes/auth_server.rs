@@ -43,6 +43,16 @@ impl AuthServer {
     }
 }
 
+/// Each check of a password takes 19 MiB.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_crowd_that_signs_in_at_once_takes_little_memory() {
+    let server = AuthServer::start(&["--rate-limit", "0"]);
+    futures_util::future::join_all((0..64).map(|_| server.log_in())).await;
+    let most = server.0.peak_memory();
+    assert!(most < 150_000_000, "{most} bytes");
+}
+
 #[tokio::test]
 async fn sigterm_lets_a_request_that_has_begun_end() {
     let server = AuthServer::start(&[]);

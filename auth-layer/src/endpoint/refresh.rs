@@ -125,7 +125,5 @@ impl Dialect {
 }
 
 fn user_agent(headers: &HeaderMap) -> Option<String> {
-    const LONGEST: usize = 256;
-    let text = headers.get(USER_AGENT)?.to_str().ok()?;
-    Some(text.chars().take(LONGEST).collect())
+    Some(headers.get(USER_AGENT)?.to_str().ok()?.to_owned())
 }

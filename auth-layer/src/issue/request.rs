@@ -84,9 +84,9 @@ impl NewSession {
         self
     }
 
-    /// With which program.
+    /// Sets the `User-Agent` recorded with the session, of which the first 256 characters are kept.
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
-        self.user_agent = Some(user_agent.into());
+        self.user_agent = Some(cut(user_agent.into()));
         self
     }
 }
@@ -149,9 +149,18 @@ impl RefreshRequest {
         self
     }
 
-    /// With which program.
+    /// Sets the `User-Agent` recorded with the session, of which the first 256 characters are kept.
     pub fn user_agent(mut self, user_agent: Option<String>) -> Self {
-        self.user_agent = user_agent;
+        self.user_agent = user_agent.map(cut);
         self
     }
+}
+
+/// A client chooses the text, and each session stores it.
+fn cut(mut user_agent: String) -> String {
+    const LONGEST: usize = 256;
+    if let Some((end, _)) = user_agent.char_indices().nth(LONGEST) {
+        user_agent.truncate(end);
+    }
+    user_agent
 }

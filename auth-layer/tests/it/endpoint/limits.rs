@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use auth_layer::SessionId;
 use auth_layer::endpoint::{ClientAddress, CookieMode, Limits, PeerAddress};
+use auth_layer::issue::NewSession;
 use auth_layer::issue::SessionEvent;
 use auth_layer::store::MemoryStore;
 use axum::extract::ConnectInfo;
@@ -258,4 +259,20 @@ async fn a_refresh_notes_from_where_and_with_which_program() {
     let session = server.issuer.list("alice").await.unwrap().remove(0);
     assert_eq!(session.ip, "1.2.3.4".parse().ok());
     assert_eq!(session.user_agent.as_deref(), Some("Firefox"));
+}
+
+/// A client chooses it, and each session stores it.
+#[tokio::test]
+async fn a_user_agent_is_cut_after_256_characters() {
+    let server = Server::new(MemoryStore::new());
+    let long = "\u{e9}".repeat(300);
+    let session = NewSession::new("alice").user_agent(&long);
+    let pair = server.issuer.start(session).await.unwrap();
+    let stored = || async { server.issuer.list("alice").await.unwrap().remove(0) };
+    let cut = "\u{e9}".repeat(256);
+    assert_eq!(stored().await.user_agent, Some(cut));
+
+    let request = plain(&pair).user_agent(Some("f".repeat(8_000)));
+    server.issuer.refresh(request).await.unwrap();
+    assert_eq!(stored().await.user_agent, Some("f".repeat(256)));
 }
