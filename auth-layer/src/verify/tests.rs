@@ -3,6 +3,7 @@ mod differential;
 mod headers;
 mod rfc;
 mod vectors;
+mod wycheproof;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
