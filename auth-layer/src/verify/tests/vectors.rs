@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -11,12 +12,11 @@ use crate::verify::token::CompactToken;
 use crate::verify::{Verifier, VerifierBuilder};
 
 fn vectors(name: &str) -> Value {
-    let path = format!(
-        "{}/../../shared/vectors/{name}.json",
-        env!("CARGO_MANIFEST_DIR")
-    );
+    let folder = std::env::var_os("TEST_VECTORS")
+        .expect("TEST_VECTORS must name the folder of wycheproof.json and suites.json");
+    let path = Path::new(&folder).join(format!("{name}.json"));
     let text = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("the JWT vectors are missing ({error}): expected {path}"));
+        .unwrap_or_else(|error| panic!("{} cannot be read: {error}", path.display()));
     serde_json::from_str(&text).unwrap()
 }
 
@@ -116,12 +116,14 @@ fn run(name: &str) -> usize {
 
 /// V1.
 #[test]
+#[ignore = "needs the vectors that TEST_VECTORS names: tests/run sets it where ../shared/vectors is there"]
 fn the_tokens_of_wycheproof_get_the_verdict_that_the_rfcs_ask_for() {
     assert_eq!(run("wycheproof"), 631);
 }
 
 /// V1.
 #[test]
+#[ignore = "needs the vectors that TEST_VECTORS names: tests/run sets it where ../shared/vectors is there"]
 fn the_tokens_of_other_libraries_suites_get_the_verdict_that_the_rfcs_ask_for() {
     assert_eq!(run("suites"), 41);
 }
