@@ -1,3 +1,4 @@
+mod attacks;
 mod claims;
 mod differential;
 mod headers;
