@@ -20,7 +20,10 @@ impl<'a> CompactToken<'a> {
     pub(crate) fn parse(token: &'a str) -> Result<Self, VerifyErrorKind> {
         let malformed = VerifyErrorKind::Malformed;
         let (message, signature) = token.rsplit_once('.').ok_or(malformed)?;
-        let (header, payload) = message.split_once('.').ok_or(malformed)?;
+        let (header, payload) = message
+            .split_once('.')
+            .filter(|(_, payload)| !payload.contains('.'))
+            .ok_or(malformed)?;
         if header.len() > LONGEST_HEADER {
             return Err(VerifyErrorKind::TooLong);
         }
