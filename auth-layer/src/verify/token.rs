@@ -85,7 +85,8 @@ impl<'de> Members<'de> for Header {
     }
 }
 
-const LONGEST_HEADER: usize = 4 * 1024 / 3 * 4;
+/// 4 KiB in base64url.
+const LONGEST_HEADER: usize = (4 * 1024_usize * 4).div_ceil(3);
 
 fn decode(part: &str) -> Result<Vec<u8>, VerifyErrorKind> {
     BASE64_URL_SAFE_NO_PAD

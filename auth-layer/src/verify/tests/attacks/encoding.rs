@@ -167,3 +167,10 @@ fn of_length(length: usize) -> String {
         .find(|token| token.len() == length)
         .unwrap()
 }
+
+#[test]
+fn a_header_has_4_kib_at_most() {
+    let of_length = |length| with_header(format!("{HEADER:length$}"));
+    assert_eq!(verdict(&of_length(4_096)), Ok(()));
+    assert_eq!(verdict(&of_length(4_097)), Err(TooLong));
+}
