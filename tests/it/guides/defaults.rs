@@ -74,7 +74,7 @@ store/keyring/chain.rs: MOST_PARTS: usize = 64 => up to 64 of them"#;
 
 const SERVER: &str = r#"verify/builder.rs: LONGEST_LEEWAY: Duration = Duration::from_secs(300) => at most 300 s
 verify/builder.rs: max_token_bytes: 16 * 1024 => longest token | 16 KiB
-verify/token.rs: LONGEST_HEADER: usize = 4 * 1024 / 3 * 4 => header 4 KiB
+verify/token.rs: LONGEST_HEADER: usize = (4 * 1024_usize * 4).div_ceil(3) => header 4 KiB
 verify/builder.rs: cached_tokens: 8_192 => remembered tokens | 8,192
 verify/cache.rs: BYTES_PER_ENTRY: u64 = 2 * 1024 => in at most 16 MiB
 revocation.rs: Self::bounded(longest, 1_000_000) => that are held | a million
