@@ -65,7 +65,7 @@ impl Case {
         let secret = [7; 32];
         let (key, decoding) = if ours == Algorithm::HS256 {
             let key = SigningKey::from_secret(ours, &secret)?;
-            (key, DecodingKey::from_secret(&secret))
+            (key, DecodingKey::from_secret(&secret)?)
         } else {
             let key = SigningKey::generate(ours)?;
             let set: JwkSet = serde_json::from_str(&SigningKeys::new(key.clone()).jwks())?;

@@ -54,7 +54,7 @@ static PARTIES: LazyLock<[Party; 4]> = LazyLock::new(|| {
             peer,
         }
     };
-    let peer = peer::DecodingKey::from_secret(&[7; 32]);
+    let peer = peer::DecodingKey::from_secret(&[7; 32]).unwrap();
     [
         Party {
             key: key(),
