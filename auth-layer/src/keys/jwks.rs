@@ -58,8 +58,10 @@ impl Jwks {
     /// Leaves out HMAC keys: a secret that whoever asks can read is none.
     #[cfg(feature = "jwks")]
     pub(super) fn without_secrets(mut self) -> Self {
-        let is_secret = |key: &mut VerifyingKey| key.algorithm().family() == Family::Hmac;
-        for secret in self.keys.extract_if(.., is_secret) {
+        let is_secret = |key: &VerifyingKey| key.algorithm().family() == Family::Hmac;
+        let (secrets, keys): (Vec<_>, _) = self.keys.into_iter().partition(is_secret);
+        self.keys = keys;
+        for secret in secrets {
             let kid = secret.kid().map(str::to_owned);
             let error = KeyErrorKind::PublishedSecret.into();
             self.skipped.push(SkippedKey { kid, error });

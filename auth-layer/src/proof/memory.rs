@@ -138,9 +138,7 @@ impl Shard {
     /// How many proofs are too old to be accepted again, and so forgotten.
     fn forget_before(&mut self, now: Timestamp) -> usize {
         let mut forgotten = 0;
-        while let Some(oldest) = self.by_end.first_entry()
-            && *oldest.key() < now
-        {
+        while let Some(oldest) = self.by_end.first_entry().filter(|entry| *entry.key() < now) {
             for (id, key) in oldest.remove() {
                 self.ids.remove(&id);
                 self.release(key);

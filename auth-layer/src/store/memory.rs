@@ -136,10 +136,11 @@ impl SessionStore for MemoryStore {
     ) -> Result<Vec<Session>, StoreError> {
         let mut revoked = Vec::new();
         for id in self.ids(&selection) {
-            if let Some(session) = self.shard(id).get_mut(&id)
-                && selection.contains(session)
-                && session.revoke(by, now)
-            {
+            let mut shard = self.shard(id);
+            let Some(session) = shard.get_mut(&id) else {
+                continue;
+            };
+            if selection.contains(session) && session.revoke(by, now) {
                 revoked.push(session.clone());
             }
         }
@@ -162,11 +163,16 @@ impl SessionStore for MemoryStore {
         let mut deleted = 0;
         for shard in 0..SHARDS {
             let room = (limit as usize).saturating_sub(deleted);
-            let expired: Vec<_> = lock(&self.0.sessions[shard])
-                .extract_if(|_, it| it.chain.absolute_expires_at < before)
+            let mut sessions = lock(&self.0.sessions[shard]);
+            let ids: Vec<_> = sessions
+                .values()
+                .filter(|session| session.chain.absolute_expires_at < before)
+                .map(|session| session.id)
                 .take(room)
                 .collect();
-            expired.iter().for_each(|(_, session)| self.forget(session));
+            let expired: Vec<_> = ids.iter().filter_map(|id| sessions.remove(id)).collect();
+            drop(sessions);
+            expired.iter().for_each(|session| self.forget(session));
             deleted += expired.len();
         }
         Ok(deleted as u64)

@@ -132,9 +132,8 @@ impl TokenManagerBuilder {
     /// if a header cannot carry it.
     pub fn build(self) -> Result<TokenManager, BuildError> {
         let origins = allowed(self.origins, self.refresher_origin)?;
-        if let Some(tokens) = &self.tokens
-            && tokens.check().is_err()
-        {
+        let tokens = self.tokens.as_ref();
+        if tokens.is_some_and(|tokens| tokens.check().is_err()) {
             return Err(BuildErrorKind::Tokens.into());
         }
         let now = Now::read();

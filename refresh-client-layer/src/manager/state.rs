@@ -171,9 +171,8 @@ impl State {
                 _ => want.has_taken_over = true,
             }
         }
-        if let Some(failure) = &self.failure
-            && now.monotonic < failure.retry_at
-        {
+        let failure = self.failure.as_ref();
+        if let Some(failure) = failure.filter(|failure| now.monotonic < failure.retry_at) {
             return Err(failure.error.backing_off(failure.retry_at - now.monotonic));
         }
         let is_premature =

@@ -207,9 +207,8 @@ where
         let mut reel = self.reel();
         reel.is_over |= is_over;
         reel.is_first_over |= is_over && reel.mode != Mode::Taken;
-        if let Some(frame) = copy
-            && reel.mode != Mode::Released
-        {
+        let copy = copy.filter(|_| reel.mode != Mode::Released);
+        if let Some(frame) = copy {
             reel.recorded += frame.data_ref().map_or(0, Buf::remaining);
             let is_full = reel.recorded > reel.cap || reel.record.len() >= MOST_FRAMES;
             if is_full && reel.mode == Mode::Recording {

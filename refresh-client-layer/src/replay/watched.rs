@@ -30,11 +30,14 @@ impl<F: FnOnce(&HeaderMap) + Unpin> http_body::Body for Watched<F> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if let Some(Ok(frame)) = &frame
-            && let Some(trailers) = frame.trailers_ref()
-            && let Some(heard) = self.heard.take()
-        {
-            heard(trailers);
+        let trailers = match &frame {
+            Some(Ok(frame)) => frame.trailers_ref(),
+            _ => None,
+        };
+        if let Some(trailers) = trailers {
+            if let Some(heard) = self.heard.take() {
+                heard(trailers);
+            }
         }
         Poll::Ready(frame)
     }

@@ -145,10 +145,10 @@ impl TokenStore for FileStore {
     ) -> Result<Option<StoredTokens>, StoreError> {
         self.locked(move |disk| {
             let mut kept = disk.read()?;
-            if let Some(kept) = &mut kept
-                && kept.begin(generation, key)
-            {
-                disk.write(kept)?;
+            if let Some(kept) = &mut kept {
+                if kept.begin(generation, key) {
+                    disk.write(kept)?;
+                }
             }
             Ok(kept)
         })

@@ -116,7 +116,8 @@ impl KeyringStore {
     pub fn lock_file(self, path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         let write = std::path::absolute(&path).unwrap_or(path);
-        let refresh = write.with_added_extension("refresh");
+        let mut refresh = write.clone().into_os_string();
+        refresh.push(".refresh");
         Self {
             inner: Arc::new(Inner {
                 chain: self.inner.chain.clone(),
@@ -124,7 +125,7 @@ impl KeyringStore {
                 refreshing: Arc::default(),
                 locks: Some(Locks {
                     write: LockFile::new(write),
-                    refresh: LockFile::new(refresh),
+                    refresh: LockFile::new(refresh.into()),
                 }),
                 lock_calls: Blocking::default(),
             }),
@@ -186,11 +187,11 @@ impl TokenStore for KeyringStore {
     ) -> Result<Option<StoredTokens>, StoreError> {
         self.locked(move |chain, caller| {
             let mut kept = chain.read()?;
-            if let Some(kept) = &mut kept
-                && kept.begin(generation, key)
-            {
-                still_wanted(caller)?;
-                chain.write(kept)?;
+            if let Some(kept) = &mut kept {
+                if kept.begin(generation, key) {
+                    still_wanted(caller)?;
+                    chain.write(kept)?;
+                }
             }
             Ok(kept)
         })

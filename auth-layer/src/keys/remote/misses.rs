@@ -45,9 +45,8 @@ impl Misses {
     }
 
     fn forget(&mut self, now: Instant) {
-        while let Some((_, at)) = self.looked_for.front()
-            && now.duration_since(*at) >= 2 * self.interval
-        {
+        let is_old = |at: &Instant| now.duration_since(*at) >= 2 * self.interval;
+        while self.looked_for.front().is_some_and(|(_, at)| is_old(at)) {
             self.looked_for.pop_front();
         }
     }

@@ -91,10 +91,10 @@ impl Queue {
     fn take(&mut self) -> Vec<Waiting> {
         let mut ids = HashSet::new();
         let (mut batch, mut later) = (Vec::new(), VecDeque::new());
-        while batch.len() < BATCH
-            && later.len() < BATCH
-            && let Some(it) = self.waiting.pop_front()
-        {
+        while batch.len() < BATCH && later.len() < BATCH {
+            let Some(it) = self.waiting.pop_front() else {
+                break;
+            };
             if it.reply.is_closed() {
                 continue;
             }

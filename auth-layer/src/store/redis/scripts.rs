@@ -212,9 +212,8 @@ fn decided(
         return Ok(Rotated::Decided(fields::outcome(number)?, session));
     }
     // Better twice than never: the answer that told of this reuse was lost.
-    if let (true, Some([found])) = (is_repeat, fields.get("found").map(Vec::as_slice))
-        && session.chain.revoked_at == Some(it.now)
-    {
+    let is_repeat = is_repeat && session.chain.revoked_at == Some(it.now);
+    if let (true, Some([found])) = (is_repeat, fields.get("found").map(Vec::as_slice)) {
         return Ok(Rotated::Decided(
             fields::outcome(found.wrapping_sub(b'0'))?,
             session,

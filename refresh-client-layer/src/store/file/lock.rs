@@ -24,6 +24,7 @@ impl LockFile {
     }
 
     /// `None` if somebody else has it.
+    #[clippy::msrv = "1.89"] // `File::try_lock`; Cargo.toml says it of the feature
     pub(in crate::store) fn try_lock(&self) -> Result<Option<Held>, FileStoreError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true);
