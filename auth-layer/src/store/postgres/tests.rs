@@ -1,4 +1,4 @@
-//! What is PostgreSQL's own; the laws of all stores are in `tests/store_servers.rs`.
+//! What is PostgreSQL's own; the laws of all stores are in `tests/it/store/laws.rs`.
 
 mod connection;
 mod race;

@@ -1,4 +1,4 @@
-//! What is Redis's own; the laws of all stores are in `tests/store_servers.rs`.
+//! What is Redis's own; the laws of all stores are in `tests/it/store/laws.rs`.
 
 mod open;
 mod recent;

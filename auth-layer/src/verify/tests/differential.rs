@@ -38,6 +38,7 @@ fn changes() -> impl Strategy<Value = (Value, bool)> {
 
 struct Party {
     key: SigningKey,
+    verifier: Verifier,
     algorithm: peer::Algorithm,
     peer: peer::DecodingKey,
 }
@@ -48,19 +49,11 @@ static PARTIES: LazyLock<[Party; 4]> = LazyLock::new(|| {
         let jwks = SigningKeys::new(key.clone()).jwks();
         let jwks: peer::jwk::JwkSet = serde_json::from_str(&jwks).unwrap();
         let peer = peer::DecodingKey::from_jwk(&jwks.keys[0]).unwrap();
-        Party {
-            key,
-            algorithm,
-            peer,
-        }
+        Party::new(key, algorithm, peer)
     };
     let peer = peer::DecodingKey::from_secret(&[7; 32]).unwrap();
     [
-        Party {
-            key: key(),
-            algorithm: peer::Algorithm::HS256,
-            peer,
-        },
+        Party::new(key(), peer::Algorithm::HS256, peer),
         asymmetric(Algorithm::EdDSA, peer::Algorithm::EdDSA),
         asymmetric(Algorithm::ES256, peer::Algorithm::ES256),
         asymmetric(Algorithm::RS256, peer::Algorithm::RS256),
@@ -68,11 +61,20 @@ static PARTIES: LazyLock<[Party; 4]> = LazyLock::new(|| {
 });
 
 impl Party {
-    fn accepts(&self, token: &str) -> bool {
+    fn new(key: SigningKey, algorithm: peer::Algorithm, peer: peer::DecodingKey) -> Self {
         let verifier = builder_without_key()
-            .key(self.key.verifying())
+            .key(key.verifying())
             .clock(crate::SystemClock);
-        verify(&verifier.build().unwrap(), token).is_ok()
+        Self {
+            verifier: verifier.build().unwrap(),
+            key,
+            algorithm,
+            peer,
+        }
+    }
+
+    fn accepts(&self, token: &str) -> bool {
+        verify(&self.verifier, token).is_ok()
     }
 
     fn peer_accepts(&self, token: &str) -> bool {

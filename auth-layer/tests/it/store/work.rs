@@ -9,26 +9,16 @@ use auth_layer::store::{
 };
 use auth_layer::{Revocations, Timestamp};
 use sqlx::postgres::PgPoolOptions;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, query_scalar, raw_sql};
+use sqlx::{Connection as _, PgConnection, PgPool, query_scalar, raw_sql};
+
+use crate::support::servers;
 
 const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
 /// A store over one connection, with sessions that expire one a millisecond. The first to expire come
 /// last in the table, where nobody finds them who reads it from the beginning.
 async fn filled(name: &str, sessions: u32) -> (PostgresStore, PgPool) {
-    let url = std::env::var("TEST_POSTGRES_URL").unwrap_or_else(|_| {
-        panic!("TEST_POSTGRES_URL is not set: run `tests/run test`, or name a server")
-    });
-    let mut admin = PgConnection::connect(&url).await.unwrap();
-    for statement in [
-        "DROP DATABASE IF EXISTS # WITH (FORCE)",
-        "CREATE DATABASE #",
-    ] {
-        let statement = statement.replace('#', name);
-        let done = raw_sql(AssertSqlSafe(statement)).execute(&mut admin);
-        done.await.unwrap();
-    }
-    let url = format!("{}/{name}", url.rsplit_once('/').unwrap().0);
+    let url = servers::postgres(name).await;
     let pool = PgPoolOptions::new().max_connections(1);
     let settle = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
     let pool = pool.after_connect(move |on, _| {
@@ -135,9 +125,7 @@ async fn cleanup_and_the_feed_look_at_what_they_take() {
 #[ignore = "needs PostgreSQL: tests/run test"]
 async fn cleanup_passes_by_what_others_hold() {
     let (store, pool) = filled("work_locks", 100).await;
-    let url = std::env::var("TEST_POSTGRES_URL").unwrap();
-    let url = format!("{}/work_locks", url.rsplit_once('/').unwrap().0);
-    let mut other = PgConnection::connect(&url).await.unwrap();
+    let mut other = PgConnection::connect_with(&pool.connect_options()).await.unwrap();
     let mut held = other.begin().await.unwrap();
     let hold = "SELECT FROM auth_session WHERE subject = 'subject 3' FOR UPDATE";
     raw_sql(hold).execute(&mut *held).await.unwrap();
