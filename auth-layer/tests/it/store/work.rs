@@ -9,7 +9,7 @@ use auth_layer::store::{
 };
 use auth_layer::{Revocations, Timestamp};
 use sqlx::postgres::PgPoolOptions;
-use sqlx::{Connection as _, PgConnection, PgPool, query_scalar, raw_sql};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, query_scalar, raw_sql};
 
 use crate::support::servers;
 
@@ -125,7 +125,9 @@ async fn cleanup_and_the_feed_look_at_what_they_take() {
 #[ignore = "needs PostgreSQL: tests/run test"]
 async fn cleanup_passes_by_what_others_hold() {
     let (store, pool) = filled("work_locks", 100).await;
-    let mut other = PgConnection::connect_with(&pool.connect_options()).await.unwrap();
+    let mut other = PgConnection::connect_with(&pool.connect_options())
+        .await
+        .unwrap();
     let mut held = other.begin().await.unwrap();
     let hold = "SELECT FROM auth_session WHERE subject = 'subject 3' FOR UPDATE";
     raw_sql(hold).execute(&mut *held).await.unwrap();
