@@ -1,4 +1,5 @@
-//! The programs as a user starts them: processes, sockets, files.
+//! The programs as a user starts them: processes, sockets, files. They are ended with signals of Unix.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod auth_server;

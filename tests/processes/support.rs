@@ -57,6 +57,7 @@ impl Server {
     }
 
     /// The most memory that it has had so far, in bytes.
+    #[cfg(target_os = "linux")]
     pub(crate) fn peak_memory(&self) -> u64 {
         let status = format!("/proc/{}/status", self.process.id());
         let status = std::fs::read_to_string(status).expect("it runs");

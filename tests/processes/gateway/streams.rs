@@ -14,6 +14,7 @@ use super::{Gateway, User};
 
 const TTL: Duration = Duration::from_secs(600);
 
+#[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gigabyte_each_way_at_once_takes_little_memory() {
     const GIGABYTE: usize = 1 << 30;

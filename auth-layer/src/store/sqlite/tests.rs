@@ -1,4 +1,4 @@
-//! What is SQLite's own; the laws of all stores are in `tests/store.rs`.
+//! What is SQLite's own; the laws of all stores are in `tests/it/store/laws.rs`.
 
 mod batch;
 mod file;
