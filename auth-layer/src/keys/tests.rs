@@ -109,6 +109,47 @@ fn a_short_secret_or_a_public_key_is_no_secret() {
     }
 }
 
+/// V6: also those whose first byte is that of DER, `0` in ASCII.
+#[test]
+fn no_random_secret_is_taken_for_a_public_key() {
+    let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
+    let accepts = |algorithm, secret: &[u8]| VerifyingKey::from_secret(algorithm, secret).is_ok();
+    for (algorithm, length) in [
+        (Algorithm::HS256, 32),
+        (Algorithm::HS384, 48),
+        (Algorithm::HS512, 64),
+    ] {
+        for number in 0..100_000 {
+            let mut secret: Vec<u8> = (0..length).map(|_| chance.byte()).collect();
+            if number % 4 == 0 {
+                secret[0] = b'0';
+            }
+            assert!(accepts(algorithm, &secret), "{secret:x?}");
+        }
+        for _ in 0..10_000 {
+            let digit = |_| b"0123456789abcdef"[usize::from(chance.byte() % 16)];
+            let secret: Vec<u8> = (0..length).map(digit).collect();
+            assert!(accepts(algorithm, &secret), "{secret:x?}");
+        }
+    }
+    assert!(accepts(
+        Algorithm::HS256,
+        b"0123456789abcdef0123456789abcdef"
+    ));
+}
+
+/// A generator of xorshift numbers, so that a failure repeats itself.
+struct Chance(u64);
+
+impl Chance {
+    fn byte(&mut self) -> u8 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.to_le_bytes()[3]
+    }
+}
+
 fn aws_der() -> Vec<u8> {
     use aws_lc_rs::encoding::AsDer as _;
     use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};

@@ -186,13 +186,17 @@ fn without_leading_zeros(number: &[u8]) -> &[u8] {
     &number[zeros..]
 }
 
-/// The classic confusion: a published key used as an HMAC secret lets anybody sign.
+/// The classic confusion: a published key used as an HMAC secret lets any of its readers sign.
 fn looks_like_a_public_key(secret: &[u8]) -> bool {
-    let contains = |text: &[u8]| secret.windows(text.len()).any(|it| it == text);
+    // A SubjectPublicKeyInfo of Ed25519. What is shorter could only be read as a raw point, which any 32 bytes are.
+    const SHORTEST_DER: usize = 44;
+    let contains = |text: &[u8]| secret.windows(text.len()).any(|window| window == text);
     let is_der = || {
-        secret.first() == Some(&0x30)
-            && Algorithm::ALL.iter().any(|it| {
-                it.family() != Family::Hmac && VerifyingKey::from_der(*it, secret).is_ok()
+        secret.len() >= SHORTEST_DER
+            && secret[0] == 0x30
+            && Algorithm::ALL.iter().any(|algorithm| {
+                algorithm.family() != Family::Hmac
+                    && VerifyingKey::from_der(*algorithm, secret).is_ok()
             })
     };
     contains(b"-----BEGIN ")
