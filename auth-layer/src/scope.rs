@@ -1,5 +1,6 @@
 //! Scope sets (RFC 6749 s3.3).
 
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -30,16 +31,11 @@ impl Scopes {
         I: IntoIterator,
         I::Item: Into<String>,
     {
-        let mut set = Vec::new();
-        for scope in scopes.into_iter().map(Into::into) {
-            if !is_scope_token(&scope) {
-                return Err(InvalidScope(()));
-            }
-            if !set.contains(&scope) {
-                set.push(scope);
-            }
+        let scopes: Vec<String> = scopes.into_iter().map(Into::into).collect();
+        if !scopes.iter().all(|scope| is_scope_token(scope)) {
+            return Err(InvalidScope(()));
         }
-        Ok(Self(set))
+        Ok(Self(without_repeats(scopes)))
     }
 
     /// Whether `scope` is in the set.
@@ -106,6 +102,15 @@ impl fmt::Display for InvalidScope {
 
 impl std::error::Error for InvalidScope {}
 
+/// Linear, since clients send scopes too.
+fn without_repeats(mut scopes: Vec<String>) -> Vec<String> {
+    let mut seen = HashSet::with_capacity(scopes.len());
+    let is_new: Vec<bool> = scopes.iter().map(|scope| seen.insert(&**scope)).collect();
+    let mut is_new = is_new.into_iter();
+    scopes.retain(|_| is_new.next() == Some(true));
+    scopes
+}
+
 fn is_scope_token(scope: &str) -> bool {
     !scope.is_empty()
         && scope
@@ -123,6 +128,13 @@ mod tests {
         assert_eq!(scopes.to_string(), "read write");
         assert!(!scopes.contains("rea") && !scopes.is_empty());
         assert!("  ".parse::<Scopes>().unwrap().is_empty());
+    }
+
+    #[test]
+    fn many_scopes_keep_their_order_and_lose_their_repeats() {
+        let names: Vec<String> = (0..3_000).map(|number| format!("s{number}")).collect();
+        let scopes = Scopes::new(names.iter().chain(&names).cloned()).unwrap();
+        assert!(scopes.iter().eq(&names));
     }
 
     #[test]
