@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- KEYS 1 recent   ARGV 1 how long it reaches back, in ms, 2 now, then session ids
 -- One that is known stays where it is. Each takes up to two of the oldest with it: the set stays small, and no call is long.
 local time = redis.call('TIME')

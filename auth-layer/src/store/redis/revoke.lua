@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- KEYS 1 session   ARGV 1 now, 2 by, 3 whether the answer to the same call may have been lost
 -- Of a session that was revoked before it returns only when.
 local at, by = unpack(redis.call('HMGET', KEYS[1], 'revoked_at', 'revoked_by'))

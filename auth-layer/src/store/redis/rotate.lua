@@ -1,4 +1,5 @@
-#!lua
+#!lua flags=allow-oom
+-- A full server must still end sessions, and what a rotation writes takes the place of what was there.
 -- KEYS 1 session   ARGV 1 generation, 2 presented, 3 child, 4 keyed, 5 now, 6 now + idle; each of the rest is empty or
 -- has an `=` before it: 7 forgiven since, 8 client id, 9 ip, 10 user agent; 11 jkt or empty, 12 keep bound
 local key, generation, presented, child, keyed, now = KEYS[1], tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4] == '1', ARGV[5]

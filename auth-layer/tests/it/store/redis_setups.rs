@@ -200,3 +200,27 @@ async fn a_replica_is_good_for_reading_alone() {
     feed.current().await;
     assert_eq!(feed.status(), FeedStatus::Following);
 }
+
+/// R12: what ends a session needs no memory, and a rotation hardly any. A sign-in does, and fails.
+#[tokio::test]
+#[ignore = "needs Redis: tests/run test"]
+async fn a_full_redis_still_refreshes_revokes_and_detects_reuse() {
+    let redis = Redis::start(&["--maxmemory-policy", "noeviction"]).await;
+    let server = Server::new(RedisStore::connect(&redis.url()).await.unwrap());
+    let reused = signed_in(&server).await;
+    let child = server.refresh(&reused, Some(&key(1))).await.refresh_token();
+    let left = sign_in(&server, NewSession::new("bob")).await;
+    sign_in(&server, NewSession::new("carol")).await;
+    redis.says("CONFIG SET maxmemory 1", "OK").await;
+
+    let sign_in = server.issuer.start(NewSession::new("dave")).await;
+    assert!(sign_in.is_err(), "it is full");
+    server.refresh(&child, Some(&key(2))).await.refresh_token();
+    assert_eq!(server.refresh(&reused, Some(&key(3))).await.status, 401);
+    assert_eq!(server.events.reuses(), 1);
+    server.issuer.revoke(&left.as_str().into()).await.unwrap();
+    assert_eq!(server.issuer.revoke_all("carol").await.unwrap(), 1);
+    for user in ["alice", "bob", "carol"] {
+        assert!(server.issuer.list(user).await.unwrap().is_empty(), "{user}");
+    }
+}
