@@ -8,8 +8,6 @@ import { createServer } from 'node:http';
 
 import Provider, { errors } from 'oidc-provider';
 
-// Debian 12 has Node.js 18, which lacks it.
-URL.parse ??= (text, base) => (URL.canParse(text, base) ? new URL(text, base) : null);
 
 const port = Number(process.argv[2]);
 const issuer = `http://127.0.0.1:${port}`;
