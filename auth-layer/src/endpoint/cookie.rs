@@ -141,10 +141,7 @@ impl CookieMode {
         values.dedup();
         match values[..] {
             [] | [b""] => Ok(None),
-            [value] => match std::str::from_utf8(value) {
-                Ok(token) => Ok(Some(token.into())),
-                Err(_) => Err(Refusal::MALFORMED_TOKEN),
-            },
+            [value] => Ok(Some((&*String::from_utf8_lossy(value)).into())),
             _ => Err(Refusal::invalid("The cookie occurs twice")),
         }
     }

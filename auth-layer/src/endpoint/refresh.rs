@@ -115,7 +115,6 @@ impl Dialect {
 
     fn refusal(self, kind: RefreshErrorKind) -> Refusal {
         match kind {
-            RefreshErrorKind::Malformed => Refusal::MALFORMED_TOKEN,
             RefreshErrorKind::Superseded => Refusal::superseded(self.superseded),
             RefreshErrorKind::WiderScope => Refusal::INVALID_SCOPE,
             RefreshErrorKind::Unavailable => Refusal::unavailable(),

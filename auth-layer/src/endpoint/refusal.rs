@@ -33,7 +33,6 @@ impl Refusal {
         "invalid_request",
         "The body took too long",
     );
-    pub(super) const MALFORMED_TOKEN: Self = Self::invalid("This is not a refresh token");
     pub(super) const UNSUPPORTED_GRANT: Self = Self::new(
         StatusCode::BAD_REQUEST,
         "unsupported_grant_type",

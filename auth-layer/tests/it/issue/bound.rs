@@ -317,7 +317,7 @@ async fn the_proof_beside_a_token_that_nobody_here_made_is_not_looked_at() {
     let server = Server::new(MemoryStore::new());
     let it = Device::at(server, |it| it.replays(shared)).await;
     let garbage = it.refresh("garbage", Some(it.proof(REFRESH).sign())).await;
-    assert_eq!(garbage.error(), (400, "invalid_request"));
+    assert_eq!(garbage.error(), (401, "invalid_grant"));
     assert!(format!("{replays:?}").contains("len: 0"), "{replays:?}");
     it.refresh(&it.token, Some(it.proof(REFRESH).sign())).await;
     assert!(format!("{replays:?}").contains("len: 1"), "{replays:?}");
