@@ -238,15 +238,18 @@ async fn what_ends_a_session_at_the_server_ends_it_at_the_client() {
 }
 
 #[tokio::test]
-async fn what_is_no_refresh_token_is_a_fault_of_the_program_and_not_the_end() {
-    for dialect in [Dialect::Json, Dialect::OAuth2] {
+async fn a_text_that_is_not_a_refresh_token_ends_the_session() {
+    for (dialect, status) in [(Dialect::Json, 401), (Dialect::OAuth2, 400)] {
         let pair = Pair::new();
         let client = pair.client_with("access", "not-ours", dialect);
-        assert!(!is_over(&client).await);
-        let it = pair.last();
+        assert!(is_over(&client).await);
+        let exchange = pair.last();
         assert_eq!(
-            (it.status.as_u16(), it.answer.contains("invalid_request")),
-            (400, true)
+            (
+                exchange.status.as_u16(),
+                exchange.answer.contains("invalid_grant")
+            ),
+            (status, true)
         );
     }
 }
