@@ -188,7 +188,7 @@ fn without_leading_zeros(number: &[u8]) -> &[u8] {
 
 /// The classic confusion: a published key used as an HMAC secret lets any of its readers sign.
 fn looks_like_a_public_key(secret: &[u8]) -> bool {
-    // A SubjectPublicKeyInfo of Ed25519. What is shorter could only be read as a raw point, which any 32 bytes are.
+    // The length of an Ed25519 SubjectPublicKeyInfo. Shorter bytes could only be a raw point, and any 32 bytes are one.
     const SHORTEST_DER: usize = 44;
     let contains = |text: &[u8]| secret.windows(text.len()).any(|window| window == text);
     let is_der = || {

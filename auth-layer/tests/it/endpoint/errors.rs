@@ -129,7 +129,7 @@ async fn a_repeat_that_was_overtaken_is_superseded_and_harms_nobody() {
     server.refresh(&grandchild, None).await.refresh_token();
 }
 
-/// E1: one answer, whatever is wrong with the text (RFC 6749 s5.2): clients ask for a new sign-in then.
+/// E1: each text gets the same answer (RFC 6749 s5.2), upon which clients ask for a new sign-in.
 #[tokio::test]
 async fn a_text_that_is_not_a_refresh_token_is_an_invalid_grant() {
     let server = Server::new(MemoryStore::new());
