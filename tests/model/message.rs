@@ -55,10 +55,12 @@ impl<T: Copy + Eq + Debug> Numbers<T> {
     }
 
     pub(crate) fn members(&self, set: Set) -> impl Iterator<Item = T> + '_ {
-        let numbered = self.0.iter().enumerate();
-        numbered
-            .filter(move |(number, _)| set.0 & 1 << number != 0)
-            .map(|(_, it)| *it)
+        let mut rest = set.0;
+        std::iter::from_fn(move || {
+            let number = rest.checked_ilog2()?;
+            rest ^= 1 << number;
+            Some(self.0[number as usize])
+        })
     }
 }
 

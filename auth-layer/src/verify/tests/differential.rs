@@ -95,7 +95,7 @@ fn damage(token: &str, at: usize, with: char) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..Default::default() })]
 
     /// V1: the peer reads the real clock, so the generated times are put around that.
     #[test]

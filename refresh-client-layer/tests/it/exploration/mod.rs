@@ -29,7 +29,7 @@ fn the_laws_hold_in_whatever_order_things_happen() {
     let threads = thread::available_parallelism().unwrap().get() as u64;
     let runs = match std::env::var_os("TEST_FULL") {
         Some(_) => 100_000,
-        None => 20_000,
+        None => 8_000,
     };
     let share = runs / threads;
     let explorers =
