@@ -55,7 +55,7 @@ impl SignedIn {
             .store(self.store().await?)
             .origin(api);
         let session = match self.plain {
-            true => session.plain_server(),
+            true => session.without_idempotency_key(),
             false => session,
         };
         Ok(session.build()?)

@@ -23,6 +23,7 @@ mod upstream;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
@@ -71,6 +72,6 @@ async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
         () = late => tracing::warn!("requests were cut off"),
     }
     sessions.settled().await;
-    sessions.managers.flush().await;
+    sessions.managers.flush(Duration::from_secs(30)).await;
     Ok(())
 }

@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use auth_layer::issue::{NewSession, SessionEvent, TokenPair};
 use auth_layer::{Algorithm, SessionId, TokenIssuer};
@@ -126,7 +127,7 @@ impl Sessions {
     ) -> Result<(), Box<dyn Error + Send + Sync>> {
         self.managers.sign_in(&sid, tokens).await?;
         match self.managers.get(&sid).await? {
-            Some(manager) if manager.flush().await => Ok(()),
+            Some(manager) if manager.flush(Duration::from_secs(30)).await => Ok(()),
             _ => Err("the store did not take the tokens".into()),
         }
     }

@@ -81,7 +81,7 @@ impl Device {
     /// What a thief would copy.
     pub(crate) async fn refresh_token(&self) -> Result<String> {
         self.session.access_token().await?;
-        self.session.flush().await;
+        self.session.flush(Duration::from_secs(30)).await;
         let stored = self.store.load().await?.ok_or("nobody is signed in")?;
         Ok(stored.tokens().refresh_token().secret().to_owned())
     }

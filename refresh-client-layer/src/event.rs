@@ -1,5 +1,6 @@
 //! What happened to the session, once each.
 
+use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
@@ -43,6 +44,9 @@ pub enum EndReason {
     SignedOut,
     /// The server refused the refresh token for good.
     Refused,
+    /// Another sign-in took the place of the one that a request belonged to. It is an error of that
+    /// request alone: there is a session, so no user has to sign in.
+    Replaced,
     /// The loader of [`TokenManagers`](crate::TokenManagers) says that the session cannot be brought
     /// back.
     Lost,
@@ -149,5 +153,16 @@ fn log(event: Event) {
 
 /// If foreign code panics, the hook for panics has told so, and what the event is about goes on.
 fn survive(foreign: impl FnOnce()) {
+    let outer = IN_CALLBACK.replace(true);
     drop(catch_unwind(AssertUnwindSafe(foreign)));
+    IN_CALLBACK.set(outer);
+}
+
+/// True while this thread runs a callback, during which no refresh goes on.
+pub(crate) fn is_in_callback() -> bool {
+    IN_CALLBACK.get()
+}
+
+thread_local! {
+    static IN_CALLBACK: Cell<bool> = const { Cell::new(false) };
 }

@@ -209,9 +209,11 @@ where
                 }
                 StateProj::Readying { lease } => {
                     ready!(this.service.poll_ready(cx)).map_err(Into::into)?;
+                    let lease = this.call.newest(lease.take());
+                    let lease = lease.map_err(|error| this.call.boxed(error))?;
                     let request = this.next.take().and_then(Next::into_request);
                     let request = request.expect(POLLED_AGAIN);
-                    let (response, next) = send(this.call, this.service, request, lease.take());
+                    let (response, next) = send(this.call, this.service, request, lease);
                     *this.next = next;
                     this.state.set(State::Sent { response });
                     None

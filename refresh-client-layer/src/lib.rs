@@ -166,7 +166,7 @@ pub use crate::store::{FileStore, FileStoreError, FileStoreErrorKind};
 #[cfg(feature = "keyring")]
 #[cfg_attr(docsrs, doc(cfg(feature = "keyring")))]
 pub use crate::store::{KeyringStore, KeyringStoreError, KeyringStoreErrorKind};
-pub use crate::store::{MemoryStore, StoreError, StoreLock, StoredTokens, TokenStore};
+pub use crate::store::{MemoryStore, StoreError, StoreLock, StoredTokens, TokenStore, Version};
 pub use crate::tokens::{
     AccessToken, IdempotencyKey, InvalidTokens, InvalidTokensKind, RefreshToken, TokenSet,
 };

@@ -4,6 +4,7 @@ pub(crate) mod backoff;
 mod budget;
 mod build_error;
 mod builder;
+mod endings;
 mod error;
 mod flight;
 mod news;
@@ -14,9 +15,13 @@ mod state;
 mod state_mut;
 mod wait;
 mod want;
+mod write;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
 
 pub use self::build_error::{BuildError, BuildErrorKind};
 pub use self::builder::TokenManagerBuilder;
@@ -24,13 +29,13 @@ pub use self::error::{RefreshUnavailable, SessionEnded, TokenError, UnavailableK
 pub use self::sign_out::SignOut;
 
 pub(crate) use self::wait::{Pending, Wait};
-pub(crate) use self::want::{Lease, Verdict};
+pub(crate) use self::want::{Epoch, Lease, Verdict};
 
 use self::shared::Shared;
 use self::state::Session;
 use self::want::{Opening, Want};
-use crate::clock::Now;
-use crate::event::{EndReason, Events};
+use crate::clock::{self, Now};
+use crate::event::{EndReason, Events, is_in_callback};
 use crate::origin::Origins;
 use crate::refresh::{Refresher, SessionId};
 use crate::tokens::{AccessToken, InvalidTokens, TokenSet};
@@ -77,7 +82,7 @@ impl TokenManager {
     /// [`TokenError::SessionEnded`] if somebody has to sign in, else
     /// [`TokenError::RefreshUnavailable`].
     pub async fn access_token(&self) -> Result<AccessToken, TokenError> {
-        signed_in(self.lease().verdict().await?)
+        signed_in(self.lease(self.epoch()).verdict().await?)
     }
 
     /// A token newer than the present one, for servers that say in their own way that it is dead.
@@ -86,8 +91,11 @@ impl TokenManager {
     ///
     /// As [`access_token`](Self::access_token); soon after a failed refresh it fails at once.
     pub async fn force_refresh(&self) -> Result<AccessToken, TokenError> {
-        let generation = self.shared.state().generation;
-        signed_in(self.renew(generation).verdict().await?)
+        let (epoch, generation) = {
+            let state = self.shared.state();
+            (state.epoch, state.generation)
+        };
+        signed_in(self.renew(epoch, generation).verdict().await?)
     }
 
     /// Begins a session with tokens from a log-in, instead of the present one if there is one.
@@ -125,16 +133,35 @@ impl TokenManager {
         }
     }
 
-    /// Waits until the store holds what this manager holds; false if the store failed, which is
-    /// then tried again later.
-    pub async fn flush(&self) -> bool {
-        let shared = self.shared.clone();
-        // A write that its caller gave up would overtake a later one.
-        let work = async move { shared.persist().await };
-        match self.shared.runtime() {
-            Some(runtime) => runtime.spawn(work).await.unwrap_or(false),
-            None => work.await,
+    /// Waits for the refresh that is under way, if there is one, and until the store holds what this manager
+    /// holds. A program does so before it ends, as a refresh that is cut off may cost the session.
+    ///
+    /// Returns false if that takes longer than `limit`, or if the store fails; it is then tried again later.
+    /// Within a refresher or an event callback it does not wait.
+    pub async fn flush(&self, limit: Duration) -> bool {
+        if flight::is_inside(&self.shared) || is_in_callback() {
+            return self.is_saved();
         }
+        let shared = self.shared.clone();
+        let work = async move {
+            shared.landed().await;
+            shared.persist().await
+        };
+        // A write that its caller gave up would overtake a later one.
+        let work = async {
+            match Handle::try_current() {
+                Ok(runtime) => runtime.spawn(work).await.unwrap_or(false),
+                Err(_) => work.await,
+            }
+        };
+        clock::within(limit, work).await.unwrap_or(false)
+    }
+
+    /// Forbids further refreshes, for good and for all clones, then does what [`flush`](Self::flush) does. What
+    /// needs a new token from now on fails with [`UnavailableKind::Closed`]; tokens that are alive are used.
+    pub async fn close(&self, limit: Duration) -> bool {
+        self.shared.state_mut().is_closed = true;
+        self.flush(limit).await
     }
 
     /// What happens to the session from now on.
@@ -142,21 +169,26 @@ impl TokenManager {
         self.shared.announcer.subscribe()
     }
 
-    /// What to send with a request.
-    pub(crate) fn lease(&self) -> Pending {
+    /// The present sign-in, which what begins now belongs to.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.shared.state().epoch
+    }
+
+    /// What to send with a request of the sign-in `epoch`.
+    pub(crate) fn lease(&self, epoch: Epoch) -> Pending {
         if flight::is_inside(&self.shared) {
             return reentrant();
         }
         let now = Now::read();
-        if let Some(lease) = self.shared.state().fresh(now) {
+        if let Some(lease) = self.shared.state().fresh(epoch, now) {
             return Pending::Ready(Ok(Some(lease)));
         }
-        let opening = self.shared.state().open(now);
+        let opening = self.shared.state().open(epoch, now);
         match opening {
             Ok(Opening::Use(lease)) => Pending::Ready(Ok(lease)),
             Ok(Opening::UseAndRefresh(lease, mut want)) => {
                 // Whatever comes of it is for later requests.
-                drop(self.shared.step(&mut want));
+                self.shared.start(&mut want);
                 Pending::Ready(Ok(Some(lease)))
             }
             Ok(Opening::Wait(want)) => Pending::new(&self.shared, want),
@@ -164,12 +196,22 @@ impl TokenManager {
         }
     }
 
+    /// What a request that is ready to be sent carries: `lease`, unless there is a newer token by now.
+    pub(crate) fn newest(&self, epoch: Epoch, lease: Lease) -> Result<Lease, SessionEnded> {
+        self.shared.state().newest(epoch, lease)
+    }
+
+    /// Errs once the sign-in `epoch` has been signed out or replaced.
+    pub(crate) fn check_epoch(&self, epoch: Epoch) -> Result<(), SessionEnded> {
+        self.shared.state().check_epoch(epoch)
+    }
+
     /// What to send instead of the token of `generation`, which was refused.
-    pub(crate) fn renew(&self, generation: u64) -> Pending {
+    pub(crate) fn renew(&self, epoch: Epoch, generation: u64) -> Pending {
         if flight::is_inside(&self.shared) {
             return reentrant();
         }
-        Pending::new(&self.shared, Want::newer_than(generation))
+        Pending::new(&self.shared, Want::newer_than(epoch, generation))
     }
 
     pub(crate) fn origins(&self) -> &Origins {
@@ -181,13 +223,24 @@ impl TokenManager {
         self.shared.id()
     }
 
+    /// Waits until the store was told what this manager holds.
+    pub(crate) async fn persist(&self) -> bool {
+        self.shared.persist().await
+    }
+
+    /// True while a refresh runs, or the store does not know everything yet.
+    pub(crate) fn is_busy(&self) -> bool {
+        let state = self.shared.state();
+        state.current().is_some() || !state.is_saved()
+    }
+
     /// True if nobody else has this manager, no refresh runs, and the store knows all that this one
     /// knows.
     pub(crate) fn is_spare(&self) -> bool {
         Arc::strong_count(&self.shared) == 1 && self.is_saved()
     }
 
-    pub(crate) fn is_saved(&self) -> bool {
+    fn is_saved(&self) -> bool {
         self.shared.state().is_saved()
     }
 

@@ -11,6 +11,7 @@ mod shelves;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
@@ -22,9 +23,7 @@ pub(crate) use self::sessions::{Picked, Picking, Sessions};
 
 use self::load::Shared;
 use crate::event::{EndReason, Event, Events};
-use crate::manager::{
-    RefreshUnavailable, SessionEnded, SignOut, TokenError, TokenManager, UnavailableKind,
-};
+use crate::manager::{RefreshUnavailable, SessionEnded, SignOut, TokenError, UnavailableKind};
 use crate::tokens::TokenSet;
 
 /// One [`TokenManager`] for each key, such as each signed-in user of a gateway.
@@ -36,7 +35,7 @@ use crate::tokens::TokenSet;
 ///
 /// No user waits for another: keys live in shards whose locks are held for a look-up and never while
 /// anything is loaded, refreshed or stored. Keys that turn out to hold the same refresh token refresh
-/// one after the other and share what comes of it.
+/// one after the other, each with the newest one; they never share an access token.
 ///
 /// Clones are handles to the same sessions.
 ///
@@ -137,7 +136,7 @@ where
         manager
             .sign_in(tokens)
             .map_err(|why| RefreshUnavailable::because(UnavailableKind::InvalidTokens, why))?;
-        manager.flush().await;
+        manager.persist().await;
         Ok(())
     }
 
@@ -153,11 +152,11 @@ where
         }
     }
 
-    /// Waits until the stores hold what the managers hold, as before the program ends; false if one
-    /// failed.
-    pub async fn flush(&self) -> bool {
-        let unsaved = self.shared.shelves.unsaved();
-        let flushed = join_all(unsaved.iter().map(TokenManager::flush)).await;
+    /// Waits for the refreshes that are under way, and until the stores hold what the managers hold, as a
+    /// program does before it ends. Returns false if that takes longer than `limit`, or if a store fails.
+    pub async fn flush(&self, limit: Duration) -> bool {
+        let busy = self.shared.shelves.busy();
+        let flushed = join_all(busy.iter().map(|manager| manager.flush(limit))).await;
         flushed.into_iter().all(|is_saved| is_saved)
     }
 

@@ -38,6 +38,9 @@ pub enum NotRetried {
     Redirected,
     /// The session is over.
     SessionEnded,
+    /// Another sign-in took place while the request was under way: a request belongs to the sign-in under
+    /// which it began.
+    SignInChanged,
     /// Too many new tokens have been refused lately.
     TooManyRefreshes,
     /// This was the retry.

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use crate::clock::Now;
+use crate::tokens::TokenSet;
 
 /// How long one access token is good for.
 #[derive(Clone, Copy, Debug)]
@@ -14,11 +15,11 @@ pub(crate) struct Validity {
 }
 
 impl Validity {
-    /// `lifetime` is counted from `obtained`, `None` if nobody said; `jitter` is between 0 and 1.
-    pub(crate) fn new(obtained: Now, lifetime: Option<Duration>, jitter: f64) -> Self {
+    /// The lifespan is as of `obtained`, `None` if nobody said; `jitter` is between 0 and 1.
+    pub(crate) fn new(obtained: Now, lifespan: Option<Lifespan>, jitter: f64) -> Self {
         Self {
             obtained,
-            deadlines: lifetime.map(|lifetime| Deadlines::new(obtained, lifetime, jitter)),
+            deadlines: lifespan.map(|lifespan| Deadlines::new(obtained, lifespan, jitter)),
         }
     }
 
@@ -38,17 +39,41 @@ impl Validity {
     }
 
     /// True if replacing the token now is suspicious: it has lived less than a quarter of its
-    /// lifetime, or was born dying. Many of these in a row mean that new tokens do not help.
+    /// lifetime, less than a minute without a stated one, or was born dying. Many of these in a row mean
+    /// that new tokens do not help.
     pub(crate) fn is_premature(&self, now: Now) -> bool {
         let age = now
             .monotonic
             .saturating_duration_since(self.obtained.monotonic);
         match &self.deadlines {
-            Some(deadlines) => {
-                deadlines.lifetime < SHORTEST_LIFETIME || age < deadlines.lifetime / 4
+            Some(Deadlines { lifespan, .. }) => {
+                let age = age + lifespan.total.saturating_sub(lifespan.left);
+                lifespan.total < SHORTEST_LIFETIME || age < lifespan.total / 4
             }
-            None => age < SHORTEST_LIFETIME,
+            None => age < UNSTATED_LIFETIME,
         }
+    }
+}
+
+/// How long a token lives, and how much of that is left.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lifespan {
+    total: Duration,
+    left: Duration,
+}
+
+impl Lifespan {
+    /// That of a token that was just issued.
+    #[cfg(test)]
+    fn whole(total: Duration) -> Self {
+        Self { total, left: total }
+    }
+
+    /// `None` if nobody said. A token that was stored has lived for a while.
+    pub(crate) fn of(tokens: &TokenSet, now: Now) -> Option<Self> {
+        let left = tokens.lifetime(now.wall)?;
+        let total = tokens.stated_lifetime().unwrap_or(left).max(left);
+        Some(Self { total, left })
     }
 }
 
@@ -67,19 +92,20 @@ pub(crate) enum Phase {
 
 #[derive(Clone, Copy, Debug)]
 struct Deadlines {
-    lifetime: Duration,
+    lifespan: Lifespan,
     advisory: Moment,
     mandatory: Moment,
     expiry: Moment,
 }
 
 impl Deadlines {
-    fn new(obtained: Now, lifetime: Duration, jitter: f64) -> Self {
-        let advisory = ADVISORY.min(lifetime / 4).mul_f64(1.0 - jitter / 4.0);
-        let mandatory = MANDATORY.min(lifetime / 10);
-        let before_expiry = |window| Moment::from(obtained.after(lifetime - window));
+    fn new(obtained: Now, lifespan: Lifespan, jitter: f64) -> Self {
+        let Lifespan { total, left } = lifespan;
+        let advisory = ADVISORY.min(total / 4).mul_f64(1.0 - jitter / 4.0);
+        let mandatory = MANDATORY.min(total / 10);
+        let before_expiry = |window| Moment::from(obtained.after(left.saturating_sub(window)));
         Self {
-            lifetime,
+            lifespan,
             advisory: before_expiry(advisory),
             mandatory: before_expiry(mandatory),
             expiry: before_expiry(Duration::ZERO),
@@ -116,6 +142,9 @@ const MANDATORY: Duration = Duration::from_secs(10);
 /// Nobody means a token to live shorter.
 const SHORTEST_LIFETIME: Duration = Duration::from_secs(1);
 
+/// A token without a stated lifetime should live at least this long.
+const UNSTATED_LIFETIME: Duration = Duration::from_secs(60);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,7 +156,7 @@ mod tests {
     #[test]
     fn a_token_passes_from_fresh_to_expired() {
         let start = Now::read();
-        let validity = Validity::new(start, Some(secs(900)), 0.0);
+        let validity = Validity::new(start, Some(Lifespan::whole(secs(900))), 0.0);
         let phase = |seconds| validity.phase(start.after(secs(seconds)));
         assert_eq!(phase(839), Phase::Fresh);
         assert_eq!(phase(840), Phase::Advisory);
@@ -140,7 +169,7 @@ mod tests {
     #[test]
     fn windows_shrink_with_the_lifetime() {
         let start = Now::read();
-        let validity = Validity::new(start, Some(secs(2)), 0.0);
+        let validity = Validity::new(start, Some(Lifespan::whole(secs(2))), 0.0);
         let phase = |millis| validity.phase(start.after(Duration::from_millis(millis)));
         assert_eq!(phase(1499), Phase::Fresh);
         assert_eq!(phase(1500), Phase::Advisory);
@@ -151,7 +180,7 @@ mod tests {
     #[test]
     fn jitter_only_ever_delays_the_background_refresh() {
         let start = Now::read();
-        let late = Validity::new(start, Some(secs(900)), 1.0);
+        let late = Validity::new(start, Some(Lifespan::whole(secs(900))), 1.0);
         assert_eq!(late.phase(start.after(secs(854))), Phase::Fresh);
         assert_eq!(late.phase(start.after(secs(855))), Phase::Advisory);
         assert_eq!(late.phase(start.after(secs(890))), Phase::Mandatory);
@@ -161,7 +190,7 @@ mod tests {
     #[test]
     fn a_token_dies_by_whichever_clock_goes_on() {
         let start = Now::read();
-        let validity = Validity::new(start, Some(secs(900)), 0.0);
+        let validity = Validity::new(start, Some(Lifespan::whole(secs(900))), 0.0);
         let woken = Now {
             wall: start.wall + secs(3600),
             ..start
@@ -180,16 +209,17 @@ mod tests {
         let validity = Validity::new(start, None, 0.5);
         assert_eq!(validity.phase(start.after(secs(1_000_000))), Phase::Fresh);
         assert!(validity.is_premature(start));
-        assert!(!validity.is_premature(start.after(secs(1))));
+        assert!(validity.is_premature(start.after(secs(59))));
+        assert!(!validity.is_premature(start.after(secs(60))));
     }
 
     #[test]
     fn replacing_a_token_is_premature_in_its_first_quarter() {
         let start = Now::read();
-        let honest = Validity::new(start, Some(secs(2)), 0.0);
+        let honest = Validity::new(start, Some(Lifespan::whole(secs(2))), 0.0);
         assert!(honest.is_premature(start.after(Duration::from_millis(499))));
         assert!(!honest.is_premature(start.after(Duration::from_millis(500))));
-        let stillborn = Validity::new(start, Some(Duration::ZERO), 0.0);
+        let stillborn = Validity::new(start, Some(Lifespan::default()), 0.0);
         assert!(stillborn.is_premature(start.after(secs(100))));
         assert_eq!(stillborn.phase(start), Phase::Expired);
     }

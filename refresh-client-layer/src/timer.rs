@@ -23,8 +23,12 @@ pin_project! {
 
 impl Timer {
     pub(crate) fn new(after: Duration) -> Self {
+        Self::at(clock::end_of(after))
+    }
+
+    pub(crate) fn at(at: Instant) -> Self {
         Self {
-            at: clock::end_of(after),
+            at,
             runtime: None,
             sleep: None,
         }

@@ -37,7 +37,10 @@ pub struct TokenSet {
     access: AccessToken,
     refresh: RefreshToken,
     expiry: Option<Expiry>,
+    /// From issue to expiry, once the expiry is a point in time.
+    lifetime: Option<Duration>,
     generation: u64,
+    is_idempotent: bool,
 }
 
 impl TokenSet {
@@ -51,7 +54,9 @@ impl TokenSet {
             access: AccessToken::new(access.into()),
             refresh: RefreshToken::new(refresh.into()),
             expiry: None,
+            lifetime: None,
             generation: FIRST_GENERATION,
+            is_idempotent: false,
         }
     }
 
@@ -130,6 +135,28 @@ impl TokenSet {
         self
     }
 
+    /// States that the server honours idempotency keys: it answers a repeated refresh with the same
+    /// `Idempotency-Key` as it answered the first, as `"idempotent": true` in a token answer says.
+    ///
+    /// Once the tokens of a sign-in say so, those that replace them need not. A refresh whose answer does
+    /// not come may then be sent again, also by another process.
+    #[must_use]
+    pub fn idempotent(mut self) -> Self {
+        self.is_idempotent = true;
+        self
+    }
+
+    /// True if the server honours idempotency keys in this sign-in.
+    pub fn is_idempotent(&self) -> bool {
+        self.is_idempotent
+    }
+
+    /// These tokens as those that replace `parent`.
+    pub(crate) fn child_of(mut self, parent: &Self) -> Self {
+        self.is_idempotent |= parent.is_idempotent;
+        self.with_generation(parent.generation + 1)
+    }
+
     /// Errs if a header cannot carry the one token, or the other is none.
     pub(crate) fn check(&self) -> Result<(), InvalidTokens> {
         match self.access.is_valid() && self.refresh.is_valid() {
@@ -174,8 +201,22 @@ impl TokenSet {
         Some(lifetime.min(LONGEST_LIFETIME))
     }
 
-    /// These tokens with their expiry fixed as a point in time.
+    /// How long the access token lives in all, as far as that is known.
+    pub(crate) fn stated_lifetime(&self) -> Option<Duration> {
+        match self.expiry {
+            Some(Expiry::In(lifetime)) => Some(lifetime.min(LONGEST_LIFETIME)),
+            _ => self.lifetime,
+        }
+    }
+
+    pub(crate) fn with_stated_lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = Some(lifetime.min(LONGEST_LIFETIME));
+        self
+    }
+
+    /// These tokens with their expiry fixed as a point in time. A lifetime that is not known begins now.
     pub(crate) fn pinned(mut self, now: SystemTime) -> Self {
+        self.lifetime = self.stated_lifetime().or_else(|| self.lifetime(now));
         self.expiry = self.expiry(now).map(Expiry::At);
         self
     }
@@ -204,6 +245,7 @@ impl fmt::Debug for TokenSet {
             .field("refresh", &self.refresh)
             .field("expiry", &self.expiry)
             .field("generation", &self.generation)
+            .field("is_idempotent", &self.is_idempotent)
             .finish()
     }
 }

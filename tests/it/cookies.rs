@@ -97,7 +97,7 @@ fn app(issuer: &TokenIssuer) -> Router {
 async fn lose(loses: Arc<AtomicBool>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     match loses.swap(false, Ordering::Relaxed) {
-        true => StatusCode::BAD_GATEWAY.into_response(),
+        true => StatusCode::GATEWAY_TIMEOUT.into_response(),
         false => response,
     }
 }

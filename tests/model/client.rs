@@ -9,8 +9,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use refresh_client_layer::{
     AccessToken, IdempotencyKey, RefreshError, RefreshErrorKind, RefreshRequest, Refresher,
-    StoreError, StoredTokens, TokenError, TokenManager, TokenSet, TokenStore,
+    StoreError, StoredTokens, TokenError, TokenManager, TokenSet, TokenStore, Version,
 };
+use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::message::{Answer, Kept, Key, Token};
@@ -30,8 +31,6 @@ pub(crate) enum Told {
     /// Someone wants a newer token.
     Wanted,
     Kept(Option<Kept>),
-    Saved(bool),
-    Cleared,
     Answered(Answer),
     /// No answer, until it gives up.
     Silence,
@@ -43,10 +42,19 @@ pub(crate) enum Told {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Wish {
     Load,
-    Begin { generation: u8 },
-    Save(Token),
-    Clear { up_to: u8 },
+    Replace {
+        seen: Option<Kept>,
+        new: Option<New>,
+    },
     Send(Token, Whose),
+}
+
+/// What is to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct New {
+    pub(crate) token: Token,
+    /// A key that the manager draws.
+    pub(crate) is_keyed: bool,
 }
 
 /// Which idempotency key is sent.
@@ -152,7 +160,10 @@ struct Played {
 impl Played {
     fn new() -> Self {
         let (desk, wishes) = mpsc::unbounded_channel();
-        let world = World { desk };
+        let world = World {
+            desk,
+            told: Arc::default(),
+        };
         let manager = TokenManager::builder(world.clone())
             .store(world)
             .origin("https://api.example")
@@ -231,6 +242,8 @@ impl Played {
 #[derive(Clone)]
 struct World {
     desk: mpsc::UnboundedSender<(Wish, oneshot::Sender<Told>)>,
+    /// By their versions.
+    told: Arc<Mutex<HashMap<Version, Kept>>>,
 }
 
 impl World {
@@ -244,15 +257,10 @@ impl World {
         let Told::Kept(kept) = self.wish(wish).await else {
             panic!("no answer to {wish:?}");
         };
-        kept.map(|kept| {
-            let mut stored = StoredTokens::new(write(kept.token));
-            if let Some(key) = kept.key {
-                let secret = BASE64_URL_SAFE_NO_PAD.encode([key.0; 32]);
-                let key = IdempotencyKey::from_secret(&secret).unwrap();
-                stored.begin(stored.tokens().generation(), key);
-            }
-            stored
-        })
+        let kept = kept?;
+        let stored = record(kept);
+        self.told.lock().unwrap().insert(stored.version(), kept);
+        Some(stored)
     }
 
     fn whose(key: Option<&IdempotencyKey>) -> Whose {
@@ -273,28 +281,19 @@ impl TokenStore for World {
         Ok(self.kept(Wish::Load).await)
     }
 
-    async fn save(&self, tokens: &TokenSet) -> Result<bool, StoreError> {
-        let token = read(tokens.refresh_token().secret());
-        assert_eq!(tokens.generation(), generation(token));
-        match self.wish(Wish::Save(token)).await {
-            Told::Saved(saved) => Ok(saved),
-            other => panic!("{other:?} is no answer to save"),
-        }
-    }
-
-    async fn begin(
+    async fn replace(
         &self,
-        generation: u64,
-        _own: IdempotencyKey,
+        seen: Option<&Version>,
+        new: Option<&StoredTokens>,
     ) -> Result<Option<StoredTokens>, StoreError> {
-        let generation = u8::try_from(generation - 1).unwrap();
-        Ok(self.kept(Wish::Begin { generation }).await)
-    }
-
-    async fn clear(&self, up_to: u64) -> Result<(), StoreError> {
-        let up_to = u8::try_from(up_to - 1).unwrap();
-        self.wish(Wish::Clear { up_to }).await;
-        Ok(())
+        let seen = seen.map(|seen| self.told.lock().unwrap()[seen]);
+        let new = new.map(|new| {
+            let token = read(new.tokens().refresh_token().secret());
+            assert_eq!(new.tokens().generation(), generation(token));
+            let is_keyed = new.idempotency_key().is_some();
+            New { token, is_keyed }
+        });
+        Ok(self.kept(Wish::Replace { seen, new }).await)
     }
 }
 
@@ -314,6 +313,21 @@ impl Refresher for World {
             other => panic!("{other:?} is no answer"),
         }
     }
+}
+
+/// All are of one sign-in.
+fn record(kept: Kept) -> StoredTokens {
+    let tokens = write(kept.token);
+    let [sign_in, key] =
+        [0, kept.key.unwrap_or(Key(0)).0].map(|byte| BASE64_URL_SAFE_NO_PAD.encode([byte; 32]));
+    let json = json!({
+        "access_token": tokens.access_token().secret(),
+        "refresh_token": tokens.refresh_token().secret(),
+        "generation": tokens.generation(),
+        "sign_in": sign_in,
+        "idempotency_key": kept.key.map(|_| key),
+    });
+    StoredTokens::from_json(json.to_string().as_bytes()).unwrap()
 }
 
 /// A client does not look into its tokens: the name will do.

@@ -166,7 +166,7 @@ fn a_client_that_sends_before_the_key_is_stored_is_found() {
 }
 
 #[test]
-fn a_storage_where_an_older_token_replaces_a_newer_one_is_found() {
+fn a_storage_that_replaces_what_the_client_has_not_seen_is_found() {
     assert_finds("R7", |rules| rules.keeps_newest = false);
 }
 

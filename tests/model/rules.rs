@@ -15,7 +15,7 @@ pub(crate) struct Rules {
     pub(crate) keeps_keys: bool,
     /// Whether a client sends the key that it stored.
     pub(crate) repeats_keys: bool,
-    /// Whether a client's storage lets an older token take the place of a newer one.
+    /// Whether a client's storage compares what it holds with what the client has seen.
     pub(crate) keeps_newest: bool,
 }
 

@@ -340,30 +340,25 @@ impl State {
     fn store(&mut self, wish: Wish, rules: Rules) -> Told {
         match wish {
             Wish::Load => Told::Kept(self.storage),
-            Wish::Begin { generation } => {
-                if let Some(kept) = &mut self.storage
-                    && kept.token.generation == generation
-                    && kept.key.is_none()
-                    && rules.keeps_keys
-                {
-                    self.drawn += 1;
-                    kept.key = Some(Key(self.drawn));
+            Wish::Replace { seen, new } => {
+                if self.storage != seen && rules.keeps_newest {
+                    return Told::Kept(self.storage);
                 }
-                Told::Kept(self.storage)
-            }
-            Wish::Save(token) => {
-                let is_newer = |it: Kept| it.token.generation < token.generation;
-                let saves = self.storage.is_none_or(is_newer) || !rules.keeps_newest;
-                if saves {
-                    self.storage = Some(Kept { token, key: None });
+                let kept = new.map(|new| Kept {
+                    token: new.token,
+                    key: new.is_keyed.then(|| self.draw()),
+                });
+                if rules.keeps_keys || kept.is_none_or(|kept| kept.key.is_none()) {
+                    self.storage = kept;
                 }
-                Told::Saved(saves)
-            }
-            Wish::Clear { up_to } => {
-                self.storage = self.storage.filter(|it| it.token.generation > up_to);
-                Told::Cleared
+                Told::Kept(kept)
             }
             Wish::Send(..) => unreachable!("that is not for the storage"),
         }
+    }
+
+    fn draw(&mut self) -> Key {
+        self.drawn += 1;
+        Key(self.drawn)
     }
 }

@@ -80,7 +80,7 @@ async fn the_hyper_starter_refreshes_a_dead_token_and_keeps_the_new_one() {
     assert_eq!(run(&server), "200 OK after 2 attempts\nalice\n");
     assert_eq!(run(&server), "200 OK after 1 attempts\nalice\n");
     let kept = StoredTokens::from_json(&std::fs::read(&file).unwrap()).unwrap();
-    assert!(kept.is_newer_than(1), "the refresh is in the file");
+    assert!(kept.tokens().generation() > 1, "the refresh is in the file");
 }
 
 /// Its access tokens die between two of its requests.

@@ -8,8 +8,8 @@ use super::possession::Possession;
 use crate::challenge::Rule;
 use crate::event::EndReason;
 use crate::manager::{
-    Lease, Pending, RefreshUnavailable, SessionEnded, TokenError, TokenManager, UnavailableKind,
-    Verdict,
+    Epoch, Lease, Pending, RefreshUnavailable, SessionEnded, TokenError, TokenManager,
+    UnavailableKind, Verdict,
 };
 use crate::metrics;
 use crate::outcome::{NotRetried, Outcome};
@@ -20,6 +20,8 @@ use crate::replay::{Obstacle, Request, Response, Source};
 pub(crate) struct Call {
     /// `None` if it is nobody's.
     manager: Option<TokenManager>,
+    /// The sign-in under which it began.
+    epoch: Epoch,
     wants_retry: Rule,
     allowance: Allowance,
     is_ours: bool,
@@ -47,6 +49,7 @@ impl Call {
     pub(crate) fn new(wants_retry: Rule, allowance: Allowance, cap: Option<usize>) -> Self {
         Self {
             manager: None,
+            epoch: 0,
             wants_retry,
             allowance,
             is_ours: false,
@@ -108,6 +111,7 @@ impl Call {
         self.is_refresh = refreshing.is_some_and(|Refreshing(id)| {
             manager.as_ref().is_some_and(|manager| manager.id() == *id)
         });
+        self.epoch = manager.as_ref().map_or(0, TokenManager::epoch);
         self.manager = manager;
     }
 
@@ -117,7 +121,7 @@ impl Call {
                 let error = RefreshUnavailable::new(UnavailableKind::Reentrant);
                 Pending::Ready(Err(error.into()))
             }
-            Some(manager) if self.is_ours => manager.lease(),
+            Some(manager) if self.is_ours => manager.lease(self.epoch),
             _ => Pending::Ready(Ok(None)),
         }
     }
@@ -125,7 +129,7 @@ impl Call {
     /// A token newer than the one the last attempt carried.
     pub(super) fn renew(&self) -> Pending {
         match &self.manager {
-            Some(manager) => manager.renew(self.carried.unwrap_or_default()),
+            Some(manager) => manager.renew(self.epoch, self.carried.unwrap_or_default()),
             None => Pending::Ready(Ok(None)),
         }
     }
@@ -138,6 +142,21 @@ impl Call {
             }
             verdict => verdict,
         }
+    }
+
+    /// What the request carries, in the moment in which it is sent: time has passed since there was a
+    /// token, and the user may be another one.
+    pub(super) fn newest(&self, lease: Option<Lease>) -> Verdict {
+        match (&self.manager, lease) {
+            (Some(manager), Some(lease)) => Ok(Some(manager.newest(self.epoch, lease)?)),
+            (_, lease) => Ok(lease),
+        }
+    }
+
+    /// Why nothing more is begun for this request, once its sign-in is no longer the present one.
+    fn outdated(&self) -> Option<NotRetried> {
+        let ended = self.manager.as_ref()?.check_epoch(self.epoch).err()?;
+        Some(not_retried(&ended))
     }
 
     pub(super) fn supply(&self, need: Need) -> Pending {
@@ -216,11 +235,11 @@ impl Call {
         if self.has_renewed || !response.is_open_grpc() {
             return;
         }
-        let (manager, rule) = (manager.clone(), self.wants_retry.clone());
+        let (manager, epoch, rule) = (manager.clone(), self.epoch, self.wants_retry.clone());
         let status = response.status();
         response.watch_trailers(move |trailers| {
             if rule.asks(status, trailers) {
-                drop(manager.renew(carried));
+                drop(manager.renew(epoch, carried));
             }
         });
     }
@@ -229,7 +248,7 @@ impl Call {
     pub(super) fn give_up<T: Response>(&mut self, error: &TokenError, mut refusal: T) -> T {
         self.outcome.refused(match error {
             TokenError::RefreshUnavailable(_) => NotRetried::TooManyRefreshes,
-            TokenError::SessionEnded(_) => NotRetried::SessionEnded,
+            TokenError::SessionEnded(ended) => not_retried(ended),
         });
         self.sign(&mut refusal);
         refusal
@@ -269,6 +288,8 @@ impl Call {
             Some(NotRetried::PassedThrough)
         } else if need == Need::Token && self.has_renewed {
             Some(NotRetried::AlreadyRetried)
+        } else if let Some(why) = self.outdated() {
+            Some(why)
         } else if self.carried.is_none() {
             Some(NotRetried::NoToken)
         } else if self.is_foreign(response) {
@@ -289,6 +310,13 @@ impl Call {
 
     fn sign(&self, response: &mut impl Response) {
         response.extensions_mut().insert(self.outcome);
+    }
+}
+
+fn not_retried(ended: &SessionEnded) -> NotRetried {
+    match ended.reason() {
+        EndReason::Replaced => NotRetried::SignInChanged,
+        _ => NotRetried::SessionEnded,
     }
 }
 

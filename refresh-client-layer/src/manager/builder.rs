@@ -27,6 +27,8 @@ pub struct TokenManagerBuilder {
     attempt_timeout: Duration,
     wait_timeout: Duration,
     sends_key: bool,
+    refreshes_early: bool,
+    store_timeout: Option<Duration>,
 }
 
 impl TokenManagerBuilder {
@@ -42,6 +44,8 @@ impl TokenManagerBuilder {
             attempt_timeout: Duration::from_secs(30),
             wait_timeout: Duration::from_secs(45),
             sends_key: true,
+            refreshes_early: true,
+            store_timeout: None,
         }
     }
 
@@ -73,9 +77,8 @@ impl TokenManagerBuilder {
 
     /// Where the session lives while the program does not run; by default nowhere.
     ///
-    /// It is looked into before the first request and at each refresh. A manager that has found nobody
-    /// signed in, or whose session is over, does not look again: a program that waits for a log-in in
-    /// another process builds a new one.
+    /// The manager loads it before the first request and at each refresh. Where nobody is signed in, or the
+    /// session is over, it looks for a new sign-in when it is asked for a token, at most once a second.
     #[must_use]
     pub fn store(mut self, store: impl TokenStore) -> Self {
         self.store = Some(AnyStore::new(store));
@@ -112,14 +115,32 @@ impl TokenManagerBuilder {
         self
     }
 
-    /// Sends no idempotency key, for a server that does not know or stumbles over the header, or for
-    /// several processes that have no store in common.
-    ///
-    /// Processes that share a store then refresh one at a time (see [`TokenStore::lock`]). Nothing
-    /// helps against a lost answer, be it that the network or that the process died on the way: such
-    /// a server has no means to tell the repeat from a theft. If it detects reuse, the session is over.
+    /// How long one call of the store may take; 10 seconds by default. A keychain that asks its user for a
+    /// password needs longer.
     #[must_use]
-    pub fn plain_server(mut self) -> Self {
+    pub fn store_timeout(mut self, timeout: Duration) -> Self {
+        self.store_timeout = Some(timeout);
+        self
+    }
+
+    /// Refreshes only when a request has to wait for a new token. By default a refresh also starts in the
+    /// background, up to 60 seconds before the token expires, so that no request waits.
+    ///
+    /// For a program that may end at any moment, as a command does: its last act might be the start of a
+    /// refresh whose answer never arrives. [`flush`](TokenManager::flush) waits for such a refresh.
+    #[must_use]
+    pub fn without_early_refresh(mut self) -> Self {
+        self.refreshes_early = false;
+        self
+    }
+
+    /// Sends no `Idempotency-Key`, for a server that stumbles over the header.
+    ///
+    /// A server that ignores it needs no such setting: a key is relied on only once the server has said that
+    /// it honours keys ([`TokenSet::idempotent`]). Without that nothing helps against a lost answer: the server
+    /// cannot tell the repeat from a theft, and if it detects reuse, the session is over.
+    #[must_use]
+    pub fn without_idempotency_key(mut self) -> Self {
         self.sends_key = false;
         self
     }
@@ -146,15 +167,21 @@ impl TokenManagerBuilder {
             (None, Some(tokens)) => state.begin(tokens, now),
             (None, None) => {}
         }
+        state.is_shared = self.store.is_some();
         let store = self
             .store
             .unwrap_or_else(|| AnyStore::new(MemoryStore::new()));
+        let store = match self.store_timeout {
+            Some(timeout) => store.with_patience(timeout),
+            None => store,
+        };
         let settings = Settings {
             origins,
             runtime: self.runtime,
             attempt_timeout: self.attempt_timeout,
             wait_timeout: self.wait_timeout,
             sends_key: self.sends_key,
+            refreshes_early: self.refreshes_early,
         };
         let announcer = Announcer::new(self.callback, KEPT);
         let shared = Shared::new(state, self.refresher, store, announcer, settings);

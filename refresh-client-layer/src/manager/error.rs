@@ -69,6 +69,7 @@ impl fmt::Display for SessionEnded {
             EndReason::NeverSignedIn => "nobody is signed in",
             EndReason::SignedOut => "the session was signed out",
             EndReason::Refused => "the server ended the session: sign in again",
+            EndReason::Replaced => "another sign-in has taken the place of this one",
             EndReason::Lost => "the session cannot be brought back: sign in again",
         })
     }
@@ -99,6 +100,10 @@ pub enum UnavailableKind {
     TimedOut,
     /// An earlier try failed a moment ago; the source is that of its error, if it had one.
     BackingOff,
+    /// Another process holds the right to refresh, and has not given it back for 30 seconds.
+    Locked,
+    /// [`close`](crate::TokenManager::close) was called, after which no refresh starts.
+    Closed,
     /// New tokens do not live, or are refused at once: more than 5 in 30 seconds were replaced
     /// before their time.
     TooManyRefreshes,
@@ -186,6 +191,8 @@ impl fmt::Display for RefreshUnavailable {
             }
             UnavailableKind::TimedOut => "the refresh took too long",
             UnavailableKind::BackingOff => "the last refresh failed a moment ago",
+            UnavailableKind::Locked => "another process keeps the right to refresh",
+            UnavailableKind::Closed => "the session manager was closed",
             UnavailableKind::TooManyRefreshes => "new access tokens do not live long enough",
             UnavailableKind::Reentrant => {
                 "the refresher sends through its own layered client: give it the bare one"

@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 
 use super::error::{RefreshUnavailable, UnavailableKind};
 use super::shared::Shared;
-use super::state::{Session, Unsaved};
+use super::state::{Session, Standing};
 use super::want::FlightId;
 use crate::clock::Now;
 use crate::event::{EndReason, Event};
@@ -26,7 +26,7 @@ pub(super) fn launch(shared: &Arc<Shared>, flight: FlightId, runtime: &Handle) {
     let landing = Landing {
         shared: shared.clone(),
         flight,
-        is_look: matches!(shared.state().session, Session::Unloaded(_)),
+        is_look: !matches!(shared.state().session, Session::Live(_)),
         has_landed: false,
         watch: Stopwatch::start(Now::read()),
     };
@@ -48,20 +48,18 @@ tokio::task_local! {
 async fn fly(mut landing: Landing) {
     let shared = landing.shared.clone();
     let attempt = AssertUnwindSafe(attempt::run(&shared, landing.flight)).catch_unwind();
-    let (end, turn) = INSIDE
+    let end = INSIDE
         .scope(shared.id(), attempt)
         .await
-        .unwrap_or_else(|_panic| (End::failed(UnavailableKind::Panicked), None));
+        .unwrap_or_else(|_panic| End::failed(UnavailableKind::Panicked));
     if let Some(orphan) = landing.land(end) {
-        // Signed out meanwhile: what the server has just handed out must not live on.
+        // The sign-in is over: what the server has just handed out must not live on.
         shared.revoke(orphan.refresh_token().clone()).await;
     }
-    if !shared.state().is_saved() {
-        shared.writing.lock().await.turn = turn;
-        if !shared.persist().await {
-            shared.persist_later();
-        }
+    if !shared.state().is_saved() && !shared.persist().await {
+        shared.persist_later();
     }
+    shared.end_turn();
 }
 
 /// How a refresh ended.
@@ -77,9 +75,15 @@ enum End {
     Begun(TokenSet),
     /// Nor were there any.
     Nobody,
-    Over(EndReason, Unsaved),
+    Over {
+        reason: EndReason,
+        /// The store has the tokens still.
+        clears: bool,
+    },
     /// Signed out in another process, when these were on their way.
     Orphaned(TokenSet),
+    /// The store has another record by now, when these were on their way.
+    Replaced(StoredTokens, TokenSet),
     Failed(RefreshUnavailable, Option<Duration>),
     /// Somebody else changed the session meanwhile.
     Grounded,
@@ -92,6 +96,10 @@ impl End {
             asked,
             is_saved,
         }
+    }
+
+    fn over(reason: EndReason, clears: bool) -> Self {
+        Self::Over { reason, clears }
     }
 
     fn failed(kind: UnavailableKind) -> Self {
@@ -110,9 +118,12 @@ impl End {
     fn outcome(&self) -> &'static str {
         match self {
             Self::Renewed { .. } => "refreshed",
-            Self::Found(_) | Self::Begun(_) => "adopted",
-            Self::Over(EndReason::Refused, _) => "refused",
-            Self::Over(..) | Self::Orphaned(_) | Self::Nobody => "signed_out",
+            Self::Found(_) | Self::Begun(_) | Self::Replaced(..) => "adopted",
+            Self::Over {
+                reason: EndReason::Refused,
+                ..
+            } => "refused",
+            Self::Over { .. } | Self::Orphaned(_) | Self::Nobody => "signed_out",
             Self::Failed(..) => "failed",
             Self::Grounded => "discarded",
         }
@@ -131,7 +142,7 @@ struct Applied {
 struct Landing {
     shared: Arc<Shared>,
     flight: FlightId,
-    /// To look into the store for the first time is no refresh.
+    /// To look into the store for a session is no refresh.
     is_look: bool,
     has_landed: bool,
     watch: Stopwatch,
@@ -166,6 +177,9 @@ impl Landing {
             return Applied {
                 orphan: match end {
                     End::Renewed { tokens, .. } if is_signed_out => Some(tokens),
+                    End::Orphaned(tokens) | End::Replaced(_, tokens) if is_signed_out => {
+                        Some(tokens)
+                    }
                     End::Orphaned(tokens) => Some(tokens),
                     _ => None,
                 },
@@ -187,16 +201,22 @@ impl Landing {
             End::Found(stored) => state.adopt(&stored, Now::read()),
             End::Begun(tokens) => state.begin(tokens, Now::read()),
             End::Nobody => state.empty(),
-            End::Over(reason, unsaved) => {
+            End::Over { reason, clears } => {
                 if reason == EndReason::Refused {
                     has_failed = true;
                     state.news.push(Event::RefreshFailed { transient: false });
                 }
-                state.end(reason, unsaved);
+                state.end(reason, clears);
             }
             End::Orphaned(tokens) => {
                 orphan = Some(tokens);
-                state.end(EndReason::SignedOut, Unsaved::Nothing);
+                state.end(EndReason::SignedOut, false);
+            }
+            End::Replaced(stored, tokens) => {
+                // Of the same sign-in it is what another process was given for the same refresh token.
+                let is_other = state.standing(&stored) == Standing::Foreign;
+                orphan = is_other.then_some(tokens);
+                state.adopt(&stored, Now::read());
             }
             End::Failed(error, wish) => {
                 has_failed = true;

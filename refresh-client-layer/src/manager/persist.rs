@@ -5,22 +5,22 @@ use tokio::time::{Instant, sleep_until};
 
 use super::backoff;
 use super::shared::Shared;
-use super::state::{Session, Unsaved};
+use super::state::{Position, Standing, Unsaved};
+use super::write::Write;
 use crate::clock::{self, Now};
 use crate::event::EndReason;
 use crate::store::{StoreFault, StoredTokens};
-use crate::tokens::{IdempotencyKey, TokenSet};
+use crate::tokens::{IdempotencyKey, RefreshToken};
 
 impl Shared {
     /// Tells the store what it does not know yet; false if it would not listen.
     pub(super) async fn persist(&self) -> bool {
-        let mut writer = self.writing.lock().await;
-        let generation = self.state().generation;
+        let writer = self.writing.lock().await;
+        let position = self.state().position();
         let is_saved = self.write_all().await;
-        let turn = if is_saved { writer.turn.take() } else { None };
-        let has_changed = self.state().generation != generation;
+        let has_changed = self.state().position() != position;
         drop(writer);
-        drop(turn);
+        self.end_turn();
         self.tell();
         // Who waits for a refresh that is of no consequence any more need not.
         if has_changed {
@@ -31,14 +31,17 @@ impl Shared {
 
     async fn write_all(&self) -> bool {
         for written in 0..MOST_WRITES {
-            let Some(write) = self.next_write() else {
+            let Some((write, unsaved, position)) = self.next_write() else {
                 if written > 0 {
                     self.note_store(true);
                 }
                 return true;
             };
-            if self.write(&write).await.is_err() {
+            let Ok(stored) = self.store.update(|stored| write.decide(stored)).await else {
                 break;
+            };
+            if let Some(orphan) = self.written(&write, unsaved, position, stored) {
+                self.revoke(orphan).await;
             }
         }
         self.note_store(false);
@@ -56,11 +59,11 @@ impl Shared {
         }
     }
 
-    /// The key of the refresh of this generation: a repeat has the same one.
-    pub(super) fn key(&self, generation: u64) -> IdempotencyKey {
+    /// The key of the refresh of these tokens: a repeat has the same one.
+    pub(super) fn key(&self, position: Position) -> IdempotencyKey {
         let fresh = IdempotencyKey::random();
         let mut state = self.state_mut();
-        if state.generation == generation {
+        if state.position() == position {
             state.key.get_or_insert(fresh).clone()
         } else {
             fresh
@@ -73,117 +76,44 @@ impl Shared {
         stored
     }
 
-    /// What the store holds, if another process has left newer tokens.
-    pub(super) async fn newer(&self, generation: u64) -> Option<StoredTokens> {
-        let stored = self.store.load().await.ok()??;
-        self.gives_way(&stored, generation).then_some(stored)
-    }
-
-    /// Tokens of `generation` give way to newer ones, unless somebody has just signed in with them.
-    pub(super) fn gives_way(&self, stored: &StoredTokens, generation: u64) -> bool {
-        stored.is_newer_than(generation) && self.state().unsaved != Unsaved::SignIn
-    }
-
-    fn next_write(&self) -> Option<Write> {
+    fn next_write(&self) -> Option<(Write, Unsaved, Position)> {
         let state = self.state();
-        match (state.unsaved, &state.session) {
-            (Unsaved::End(up_to), _) => Some(Write::Clear { up_to }),
-            (Unsaved::Nothing, Session::Live(_)) if state.has_unsaved_key => Some(Write::Begin {
-                generation: state.generation,
-                key: state.key.clone()?,
-            }),
-            (Unsaved::Nothing, _) => None,
-            (unsaved, Session::Live(live)) => Some(Write::Save {
-                tokens: live.tokens.clone(),
-                unsaved,
-            }),
-            (_, _) => None,
-        }
+        Some((state.next_write()?, state.unsaved, state.position()))
     }
 
-    async fn write(&self, write: &Write) -> Result<(), StoreFault> {
-        match write {
-            Write::Clear { up_to } => {
-                self.store.clear(*up_to).await?;
-                let mut state = self.state_mut();
-                if state.unsaved == Unsaved::End(*up_to) {
-                    state.unsaved = Unsaved::Nothing;
-                }
-            }
-            Write::Begin { generation, key } => {
-                self.store.begin(*generation, key.clone()).await?;
-                let mut state = self.state_mut();
-                if state.generation == *generation {
-                    state.has_unsaved_key = false;
-                }
-            }
-            Write::Save { tokens, unsaved } => {
-                let generation = tokens.generation();
-                if *unsaved == Unsaved::Refresh && self.store.load().await?.is_none() {
-                    self.leave(generation);
-                } else if self.store.save(tokens).await? {
-                    self.mark_saved(generation);
-                } else {
-                    self.give_way(generation, *unsaved == Unsaved::SignIn)
-                        .await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Somebody has signed out in another process.
-    fn leave(&self, generation: u64) {
+    /// Learns from what is stored after a write. Returns the token of a child whose sign-in has ended in another
+    /// process.
+    fn written(
+        &self,
+        write: &Write,
+        unsaved: Unsaved,
+        position: Position,
+        stored: Option<StoredTokens>,
+    ) -> Option<RefreshToken> {
         let mut state = self.state_mut();
-        if state.generation == generation {
-            state.end(EndReason::SignedOut, Unsaved::Nothing);
+        if state.unsaved != unsaved || state.position() != position {
+            return None;
         }
-    }
-
-    /// The store holds the same or a higher generation. A sign-in wins over it, a refresh does not.
-    async fn give_way(&self, generation: u64, outranks: bool) -> Result<(), StoreFault> {
-        let Some(stored) = self.store.load().await? else {
+        match (write, stored) {
+            (Write::Key(..), _) => state.has_unsaved_key = false,
+            (Write::Clear(..), _) => state.unsaved = Unsaved::Nothing,
+            (_, Some(stored)) if state.standing(&stored) == Standing::Same => {
+                state.unsaved = Unsaved::Nothing;
+            }
+            (_, Some(stored)) => state.adopt(&stored, Now::read()),
+            (Write::Refresh(record, _), None) => {
+                state.end(EndReason::SignedOut, false);
+                return Some(record.tokens().refresh_token().clone());
+            }
             // Cleared this very moment; the next write will do.
-            return Ok(());
-        };
-        let mut state = self.state_mut();
-        if state.generation != generation {
-            // Somebody has changed the session meanwhile.
-        } else if outranks {
-            state.outrank(stored.tokens().generation());
-        } else if stored.is_newer_than(generation) {
-            state.adopt(&stored, Now::read());
-        } else {
-            state.unsaved = Unsaved::Nothing;
+            (Write::SignIn(_) | Write::Begin(_), None) => {}
         }
-        Ok(())
-    }
-
-    fn mark_saved(&self, generation: u64) {
-        let mut state = self.state_mut();
-        if state.generation == generation {
-            state.unsaved = Unsaved::Nothing;
-        }
+        None
     }
 }
 
 /// A store that takes no tokens and has none is asked again later, like one that fails.
 const MOST_WRITES: u32 = 8;
-
-enum Write {
-    Save {
-        tokens: TokenSet,
-        unsaved: Unsaved,
-    },
-    /// The key of a refresh that has had no definite answer.
-    Begin {
-        generation: u64,
-        key: IdempotencyKey,
-    },
-    Clear {
-        up_to: u64,
-    },
-}
 
 /// The only one of its kind for a session, until it is dropped.
 struct Retry(Weak<Shared>);

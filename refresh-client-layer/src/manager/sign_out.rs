@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
+use super::endings::Ending;
 use super::shared::Shared;
 use super::state::{Session, Unsaved};
 use crate::clock::{self, Now};
@@ -33,22 +34,18 @@ impl SignOut {
 
 /// Ends the session here at once; the rest of the work is what is returned.
 pub(super) fn end(shared: &Arc<Shared>) -> Leaving {
-    let now = Now::read();
     let leaving = {
         let mut state = shared.state_mut();
-        let (leaving, unsaved) = match &state.session {
-            Session::Live(live) => {
-                let token = live.tokens.refresh_token().clone();
-                (Leaving::With(token), until(now, state.generation))
-            }
+        let leaving = match &state.session {
+            Session::Live(live) => Leaving::With(live.tokens.refresh_token().clone()),
             Session::Unloaded(given) => {
-                let given = given.as_ref().map(|tokens| tokens.refresh_token().clone());
-                // Nobody may clear the store before it has been looked into.
-                (Leaving::Unknown(given), Unsaved::Nothing)
+                Leaving::Unknown(given.as_ref().map(|tokens| tokens.refresh_token().clone()))
             }
-            Session::Empty | Session::Ended(_) => (Leaving::Nobody, Unsaved::Nothing),
+            Session::Empty | Session::Ended(_) => Leaving::Nobody,
         };
-        state.end(EndReason::SignedOut, unsaved);
+        // Nothing may be cleared before the store has been looked into.
+        let clears = matches!(leaving, Leaving::With(_));
+        state.end(EndReason::SignedOut, clears);
         leaving
     };
     shared.publish();
@@ -88,23 +85,23 @@ async fn left_in_store(shared: &Shared) -> Option<RefreshToken> {
     let _writer = shared.writing.lock().await;
     let stored = shared.store.load().await;
     let mut state = shared.state_mut();
+    let ending = match &stored {
+        Ok(stored) => stored.as_ref().map(|it| Ending::of(it.sign_in())),
+        Err(_fault) => Some(Ending::until(Now::read().millis())),
+    };
     let stored = stored.ok().flatten();
+    state.is_leaving = false;
     match (&state.session, state.unsaved) {
         (Session::Ended(EndReason::SignedOut), _) => {
-            let generation = stored.as_ref().map_or(0, |it| it.tokens().generation());
-            state.unsaved = until(Now::read(), generation.max(state.generation));
+            if let Some(ending) = ending {
+                state.end_record(ending, true);
+            }
         }
         (_, Unsaved::SignIn) => {}
         // Those are another session's by now.
         _ => return None,
     }
     Some(stored?.tokens().refresh_token().clone())
-}
-
-/// Whatever other processes have stored until now, and nothing that somebody signs in with later.
-fn until(now: Now, generation: u64) -> Unsaved {
-    // A refresh under way may have stored one more.
-    Unsaved::End(now.millis().max(generation.saturating_add(1)))
 }
 
 impl Shared {

@@ -5,9 +5,10 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 use tokio::sync::futures::OwnedNotified;
+use tokio::time::Instant;
 
 use super::error::{RefreshUnavailable, UnavailableKind};
-use super::shared::Shared;
+use super::shared::{Progress, Shared};
 use super::want::{Verdict, Want};
 use crate::clock::Now;
 use crate::metrics::Waiter;
@@ -24,12 +25,13 @@ impl Pending {
     pub(super) fn new(shared: &Arc<Shared>, mut want: Want) -> Self {
         // Before the look at the state, so that no change slips in between.
         let changed = shared.changed.clone().notified_owned();
-        match shared.step(&mut want) {
-            Some(verdict) => Self::Ready(verdict),
-            None => Self::Later(Box::pin(Wait {
+        match settle(shared, &mut want) {
+            Ok(verdict) => Self::Ready(verdict),
+            Err(until) => Self::Later(Box::pin(Wait {
                 shared: shared.clone(),
                 want,
                 changed,
+                look_again: until.map(Timer::at),
                 deadline: Timer::new(shared.settings.wait_timeout),
                 waiter: Waiter::begin(),
             })),
@@ -51,10 +53,23 @@ pin_project! {
         want: Want,
         #[pin]
         changed: OwnedNotified,
-        // On the waiter's own runtime: that of the refresh may go away.
+        // Both timers are on the waiter's own runtime: that of the refresh may go away.
+        #[pin]
+        look_again: Option<Timer>,
         #[pin]
         deadline: Timer,
         waiter: Waiter,
+    }
+}
+
+/// The verdict, or else the moment to look again, if the next change may come later than that.
+fn settle(shared: &Arc<Shared>, want: &mut Want) -> Result<Verdict, Option<Instant>> {
+    loop {
+        match shared.step(want) {
+            Progress::Done(verdict) => return Ok(verdict),
+            Progress::Wait(until) => return Err(until),
+            Progress::Again => {}
+        }
     }
 }
 
@@ -63,11 +78,19 @@ impl Future for Wait {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        while this.changed.as_mut().poll(cx).is_ready() {
-            this.changed
-                .set(this.shared.changed.clone().notified_owned());
-            if let Some(verdict) = this.shared.step(this.want) {
-                return Poll::Ready(verdict);
+        loop {
+            let has_changed = this.changed.as_mut().poll(cx).is_ready();
+            let look_again = this.look_again.as_mut().as_pin_mut();
+            if !has_changed && look_again.is_none_or(|timer| timer.poll(cx).is_pending()) {
+                break;
+            }
+            if has_changed {
+                this.changed
+                    .set(this.shared.changed.clone().notified_owned());
+            }
+            match settle(this.shared, this.want) {
+                Ok(verdict) => return Poll::Ready(verdict),
+                Err(until) => this.look_again.set(until.map(Timer::at)),
             }
         }
         ready!(this.deadline.poll(cx));

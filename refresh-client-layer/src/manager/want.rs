@@ -1,3 +1,5 @@
+use tokio::time::Instant;
+
 use super::error::TokenError;
 use crate::tokens::AccessToken;
 
@@ -8,9 +10,14 @@ pub(crate) struct Lease {
     pub(crate) generation: u64,
 }
 
+/// Counts the sign-ins and sign-outs of a manager. A request belongs to the one under which it began.
+pub(crate) type Epoch = u64;
+
 /// What somebody waits for.
 #[derive(Debug)]
 pub(super) struct Want {
+    /// The sign-in that the caller belongs to.
+    pub(super) epoch: Epoch,
     /// A token newer than this.
     pub(super) newer_than: u64,
     /// The present token will do if there is no newer one and it has not expired.
@@ -23,15 +30,16 @@ pub(super) struct Want {
 
 impl Want {
     /// A token for a request: rather than none, the present one.
-    pub(super) fn usable(generation: u64) -> Self {
+    pub(super) fn usable(epoch: Epoch, generation: u64) -> Self {
         Self {
             settles: true,
-            ..Self::newer_than(generation)
+            ..Self::newer_than(epoch, generation)
         }
     }
 
-    pub(super) fn newer_than(generation: u64) -> Self {
+    pub(super) fn newer_than(epoch: Epoch, generation: u64) -> Self {
         Self {
+            epoch,
             newer_than: generation,
             settles: false,
             joined: None,
@@ -47,12 +55,15 @@ impl Want {
 
 pub(crate) type Verdict = Result<Option<Lease>, TokenError>;
 
-/// What somebody who wants a token has to do.
+/// What the caller who wants a token has to do.
 pub(super) enum Step {
     Done(Verdict),
-    Wait,
+    /// Look again once the state has changed, and at this moment if there is one.
+    Wait(Option<Instant>),
     /// Carry out this refresh, then wait.
     Start(FlightId),
+    /// The same, on the caller's own runtime: the one that had it does not make progress.
+    TakeOver(FlightId),
 }
 
 /// What a request does before it is sent.

@@ -1,17 +1,15 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
 
-use crate::clock::Now;
 use crate::refresh::{AnyRefresher, RefreshError, RefreshRequest, Refresher};
 use crate::tokens::{IdempotencyKey, RefreshToken, TokenSet};
 
-/// Finds those that hold the same refresh token, whatever their keys.
+/// Finds the managers that hold the same refresh token, whatever their keys.
 ///
-/// A token that two managers sent at once would look like a stolen one to the server. So the members of
-/// a family refresh one after the other, and who comes with a token that another has replaced gets
-/// what the other got.
+/// A token that two managers sent would look like a stolen one to the server. So the members of a family
+/// refresh one after the other, each with the newest refresh token. They never share an access token: it
+/// was issued for the resource, scope and origins of the one that asked for it.
 pub(super) struct Families {
     shards: Box<[Mutex<Shard>]>,
     seeds: [RandomState; 2],
@@ -32,7 +30,7 @@ struct Family {
 /// What the members have come to, one after the other.
 #[derive(Default)]
 struct Line {
-    /// The tokens that replaced all others.
+    /// The tokens that replaced all others. Members send its refresh token and key, and nothing else.
     newest: Option<TokenSet>,
     /// What was sent last: whoever has to send that token again repeats it.
     sent: Option<(RefreshToken, IdempotencyKey)>,
@@ -163,16 +161,12 @@ impl Refresher for Member {
         let former = self.remember(family.clone());
         drop(former);
         let mut line = family.line.lock().await;
-        let asked = Now::read();
         let request = match line.newer_than(&token) {
-            Some(newest) if newest.lifetime(asked.wall) != Some(Duration::ZERO) => {
-                return Ok(newest.clone());
-            }
             Some(newest) => request.instead(newest.clone()),
             None => request,
         };
         let request = line.begin(request);
-        let tokens = self.refresher.refresh(request).await?.pinned(asked.wall);
+        let tokens = self.refresher.refresh(request).await?;
         self.families.add(&family, tokens.refresh_token());
         line.newest = Some(tokens.clone());
         Ok(tokens)

@@ -74,12 +74,12 @@ impl<K: Clone + Eq + Hash> Shelves<K> {
         Ok(decision)
     }
 
-    /// Those whose stores do not know everything yet.
-    pub(super) fn unsaved(&self) -> Vec<TokenManager> {
+    /// Those that refresh, and those whose stores do not know everything yet.
+    pub(super) fn busy(&self) -> Vec<TokenManager> {
         let of_shelf = |place| {
             let shelf = self.shelf(place);
-            let unsaved = shelf.managers().filter(|manager| !manager.is_saved());
-            unsaved.cloned().collect::<Vec<_>>()
+            let busy = shelf.managers().filter(|manager| manager.is_busy());
+            busy.cloned().collect::<Vec<_>>()
         };
         (0..self.shelves.len()).flat_map(of_shelf).collect()
     }

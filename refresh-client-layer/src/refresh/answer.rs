@@ -5,7 +5,9 @@ use http::header::{CONTENT_TYPE, DATE, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
 
-use super::wire::Endpoint;
+use super::codes;
+use super::error::ServerAnswer;
+use super::wire::{Classify, Endpoint};
 use super::{RefreshError, RefreshErrorKind, RefreshRequest};
 use crate::clock;
 use crate::tokens::{InvalidTokens, InvalidTokensKind, TokenJson, TokenSet};
@@ -26,18 +28,12 @@ impl Answer {
         now: SystemTime,
     ) -> Result<TokenSet, RefreshError> {
         let server_now = self.date(DATE).unwrap_or(now);
-        if !self.status.is_success() {
-            let (kind, what) = self.refusal(endpoint);
-            return Err(
-                RefreshError::new(kind, what).with_retry_after(self.retry_after(server_now))
-            );
+        let json = self.json();
+        let is_error = json.as_ref().is_some_and(Json::is_error);
+        if !self.status.is_success() || is_error || json.is_none() {
+            return Err(self.refusal(endpoint, json.as_ref(), server_now));
         }
-        let Some(body) = self.body.as_ref().filter(|_| self.may_be_json()) else {
-            return Err(RefreshError::new(
-                RefreshErrorKind::Transient,
-                "the token server's answer is not json, too long or incomplete",
-            ));
-        };
+        let body = self.body.as_deref().unwrap_or_default();
         let (kept, key) = (request.refresh_token(), request.bound_to());
         let tokens = TokenJson::parse(body).and_then(|json| match kept.is_in_cookie() {
             true => json.without_refresh_token().into_tokens(Some(kept), key),
@@ -51,7 +47,7 @@ impl Answer {
     /// The proof lacks a nonce, which came along (RFC 9449 section 8).
     pub(super) fn wants_nonce(&self) -> bool {
         matches!(self.status.as_u16(), 400 | 401)
-            && (self.error()).is_some_and(|error| error.text("error") == Some("use_dpop_nonce"))
+            && (self.json()).is_some_and(|json| json.text("error") == Some("use_dpop_nonce"))
             && self.headers.contains_key("dpop-nonce")
     }
 
@@ -67,71 +63,88 @@ impl Answer {
         .with_retry_after(self.retry_after(now)))
     }
 
-    fn refusal(&self, endpoint: &Endpoint) -> (RefreshErrorKind, &'static str) {
-        use RefreshErrorKind::{Configuration, Refused, Superseded, Transient};
+    fn refusal(
+        &self,
+        endpoint: &Endpoint,
+        json: Option<&Json>,
+        server_now: SystemTime,
+    ) -> RefreshError {
+        let body = self.body.as_deref().unwrap_or_default();
+        let own = endpoint.classify.as_ref();
+        let (kind, what) = match own.and_then(|Classify(rule)| rule(self.status, body)) {
+            Some(kind) => (kind, "the server's answer is an error by the rule given"),
+            None => self.meaning(endpoint, json),
+        };
+        let is_unknown = kind == RefreshErrorKind::Transient && what == UNKNOWN_CODE;
+        let wish = self.retry_after(server_now);
+        let error = RefreshError::new(kind, what)
+            .with_retry_after(wish.or(is_unknown.then_some(UNKNOWN_CODE_PAUSE)))
+            .answered(ServerAnswer {
+                status: self.status,
+                code: json.and_then(Json::code),
+                description: json.and_then(Json::description),
+            });
+        match self.passes_soon(json.is_some()) {
+            true => error.passing_soon(),
+            false => error,
+        }
+    }
 
-        let error = self.error();
-        let code = error.as_ref().and_then(|error| error.text("error"));
-        let is_superseded = self.status == StatusCode::CONFLICT
-            || error.as_ref().is_some_and(ErrorJson::is_superseded);
-        match (self.status.as_u16(), code) {
-            (400 | 401 | 403 | 409, Some("invalid_grant")) if is_superseded => {
-                (Superseded, "the refresh token has been superseded")
-            }
-            (400 | 401 | 403, Some("invalid_grant")) => {
-                (Refused, "the server refused the refresh token")
-            }
-            (400..=499, Some("invalid_client")) => {
-                (Configuration, "the server answered invalid_client")
-            }
-            (400..=499, Some("unauthorized_client")) => {
-                (Configuration, "the server answered unauthorized_client")
-            }
-            (400..=499, Some("invalid_request")) => {
-                (Configuration, "the server answered invalid_request")
-            }
-            (400..=499, Some("unsupported_grant_type")) => {
-                (Configuration, "the server answered unsupported_grant_type")
-            }
-            (400..=499, Some("invalid_scope")) => {
-                (Configuration, "the server answered invalid_scope")
-            }
-            (400..=499, Some("invalid_target")) => {
-                (Configuration, "the server answered invalid_target")
-            }
-            (400..=499, Some("invalid_dpop_proof")) => (
-                Configuration,
-                "the server answered invalid_dpop_proof: the clock of this machine may be wrong",
-            ),
-            (401 | 403, Some("csrf")) => (
-                Configuration,
-                "the server answered csrf: it does not take cookies from here",
-            ),
-            (400..=499, Some("use_dpop_nonce")) => {
-                (Transient, "the server wants another nonce in the proof")
-            }
-            (400..=499, Some("server_error" | "temporarily_unavailable")) => {
-                (Transient, "the token server failed")
-            }
-            (401, _) if endpoint.plain_401_refuses && self.is_plain(error.is_some()) => {
-                (Refused, "the server answered 401")
-            }
+    /// What the answer means by the conventions that are in use; the first that fits.
+    fn meaning(
+        &self,
+        endpoint: &Endpoint,
+        json: Option<&Json>,
+    ) -> (RefreshErrorKind, &'static str) {
+        use RefreshErrorKind::{Refused, Superseded, Transient};
+
+        let status = self.status.as_u16();
+        if matches!(status, 408 | 425 | 429 | 500..=599) {
+            let slow_down = status == 429;
+            return match slow_down {
+                true => (Transient, "the token server asked to slow down"),
+                false => (Transient, "the token server failed"),
+            };
+        }
+        let code = json.and_then(Json::code);
+        let is_invalid_grant = code.as_deref() == Some("invalid_grant");
+        let is_superseded = is_invalid_grant && self.status == StatusCode::CONFLICT;
+        if is_superseded || json.is_some_and(Json::is_superseded) {
+            return (Superseded, "the refresh token has been superseded");
+        }
+        if let Some(meaning) = code.as_deref().and_then(codes::meaning) {
+            return meaning;
+        }
+        if status == 401 && endpoint.plain_401_refuses && self.is_plain(json.is_some()) {
+            return (Refused, "the server answered 401");
+        }
+        match (status, code) {
             (300..=399, _) => (
                 Transient,
                 "the token server redirects: configure its final url",
             ),
-            (429, _) => (Transient, "the token server asked to slow down"),
-            (500..=599, _) => (Transient, "the token server failed"),
+            (_, Some(_)) => (Transient, UNKNOWN_CODE),
             _ => (
                 Transient,
-                "the token server's refusal could not be understood",
+                "the token server's answer is not json, too long or incomplete, or says nothing",
             ),
         }
     }
 
-    fn error(&self) -> Option<ErrorJson> {
-        let body = self.body.as_ref().filter(|_| self.may_be_json())?;
-        serde_json::from_slice(body).map(ErrorJson).ok()
+    /// A server that restarts, a page of some proxy, or an answer that broke off.
+    fn passes_soon(&self, is_json_object: bool) -> bool {
+        match self.status.as_u16() {
+            502 | 503 => true,
+            200..=299 | 400..=499 => {
+                !is_json_object && !matches!(self.status.as_u16(), 408 | 425 | 429)
+            }
+            _ => false,
+        }
+    }
+
+    /// The body if it is a JSON object, whatever its content type says.
+    fn json(&self) -> Option<Json> {
+        serde_json::from_slice(self.body.as_ref()?).map(Json).ok()
     }
 
     /// A bare 401, or any JSON object. A page of HTML is some proxy's, and half an object says nothing.
@@ -139,15 +152,6 @@ impl Answer {
         let is_text = self.media_type().is_none_or(|name| name == "text/plain");
         let is_empty = self.body.as_ref().is_some_and(Bytes::is_empty);
         is_json_object || is_empty || (is_text && self.body.is_some())
-    }
-
-    /// Servers that state no type are given the benefit of the doubt.
-    fn may_be_json(&self) -> bool {
-        self.media_type().is_none_or(|name| {
-            name == "application/json"
-                || name == "text/json"
-                || (name.starts_with("application/") && name.ends_with("+json"))
-        })
     }
 
     fn media_type(&self) -> Option<String> {
@@ -174,11 +178,54 @@ impl Answer {
 }
 
 /// Any JSON object: not every `error` in one is that of RFC 6749 section 5.2.
-struct ErrorJson(Map<String, Value>);
+struct Json(Map<String, Value>);
 
-impl ErrorJson {
+impl Json {
     fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.as_str()
+        self.0.get(name)?.as_str().filter(|text| !text.is_empty())
+    }
+
+    /// An error, whatever the status: there is an `error`, or there is no access token.
+    fn is_error(&self) -> bool {
+        let has_error = match self.0.get("error") {
+            None | Some(Value::Null | Value::Bool(false)) => false,
+            Some(Value::String(text)) => !text.is_empty(),
+            Some(_) => true,
+        };
+        let has_tokens = ["access_token", "accessToken"]
+            .iter()
+            .any(|name| self.0.contains_key(*name));
+        has_error || !has_tokens
+    }
+
+    /// The first of the places where servers write an error code, in lower case.
+    fn code(&self) -> Option<String> {
+        let nested = self.0.get("error").and_then(Value::as_object);
+        let within = |name| nested?.get(name)?.as_str();
+        let places = [
+            self.text("error"),
+            within("code"),
+            within("message"),
+            within("type"),
+            self.text("error_code"),
+            self.text("code"),
+        ];
+        let is_code = |text: &&str| {
+            let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+            (1..=64).contains(&text.len()) && text.bytes().all(is_part)
+        };
+        let mut codes = places.into_iter().flatten().filter(is_code);
+        let first = codes.clone().next();
+        let known = codes.find(|code| codes::meaning(&code.to_ascii_lowercase()).is_some());
+        known.or(first).map(str::to_ascii_lowercase)
+    }
+
+    fn description(&self) -> Option<String> {
+        let nested = self.0.get("error").and_then(Value::as_object);
+        let nested = nested.and_then(|error| error.get("message")?.as_str());
+        let places = ["error_description", "message", "msg", "detail"];
+        let own = places.iter().find_map(|name| self.text(name));
+        own.or(nested).map(str::to_owned)
     }
 
     fn is_superseded(&self) -> bool {
@@ -186,6 +233,11 @@ impl ErrorJson {
             .is_some_and(|text| text.to_ascii_lowercase().contains("superseded"))
     }
 }
+
+const UNKNOWN_CODE: &str = "the token server answered an error code that is not known";
+
+/// An unknown code is no fault of the network: it is not likely to pass soon.
+const UNKNOWN_CODE_PAUSE: Duration = Duration::from_secs(60);
 
 fn unusable(error: InvalidTokens) -> RefreshError {
     let kind = match error.kind() {

@@ -2,16 +2,17 @@ use std::error::Error;
 use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Limited};
 use tower_service::Service;
 use zeroize::Zeroizing;
 
 use super::answer::Answer;
-use super::wire::{Dialect, Endpoint, Secret};
+use super::wire::{Classify, Dialect, Endpoint, Secret};
 use super::{RefreshError, RefreshErrorKind, RefreshRequest, Refresher};
 use crate::clock::Now;
 use crate::origin::{InvalidOrigin, Origin};
@@ -149,6 +150,18 @@ impl<S, B> HttpRefresher<S, B> {
         self
     }
 
+    /// Reads answers that no convention covers: `rule` gets the status and the body of each answer that
+    /// brought no tokens, up to 64 KiB, and returns what it means, or `None` to leave that to the
+    /// conventions, which the [guide](crate::guide) lists.
+    #[must_use]
+    pub fn classify(
+        mut self,
+        rule: impl Fn(StatusCode, &[u8]) -> Option<RefreshErrorKind> + Send + Sync + 'static,
+    ) -> Self {
+        self.endpoint.classify = Some(Classify(Arc::new(rule)));
+        self
+    }
+
     /// Lets refresh tokens travel over `http` to a host other than this machine. Anybody on the way
     /// can read them.
     #[must_use]
@@ -255,6 +268,7 @@ fn unreachable_server(error: Box<dyn Error + Send + Sync>) -> RefreshError {
         "the refresh request could not be sent",
     )
     .with_source(error)
+    .passing_soon()
 }
 
 /// No honest token answer is longer.

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "http")]
 mod answer;
+#[cfg(feature = "http")]
+mod codes;
 mod erased;
 mod error;
 #[cfg(feature = "http")]
@@ -108,9 +110,14 @@ impl RefreshRequest {
         }
     }
 
-    /// The same for other tokens.
+    /// The same for other tokens, which have not been sent with the key of these.
     pub(crate) fn instead(self, tokens: TokenSet) -> Self {
-        Self { tokens, ..self }
+        let key = self.key.map(|_| IdempotencyKey::random());
+        Self {
+            tokens,
+            key,
+            ..self
+        }
     }
 
     /// The same with the key of the request that it repeats, where there is one.

@@ -1,17 +1,24 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use form_urlencoded::{Serializer, byte_serialize};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, ORIGIN};
-use http::{HeaderValue, Method, Request, Uri};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use zeroize::Zeroizing;
 
 use super::{RefreshError, RefreshErrorKind, RefreshRequest};
 use crate::origin::{InvalidOrigin, InvalidOriginKind, Origin};
 use crate::tokens::{IdempotencyKey, RefreshToken};
+
+/// The user's own reading of an answer.
+#[derive(Clone)]
+pub(super) struct Classify(pub(super) Arc<Rule>);
+
+type Rule = dyn Fn(StatusCode, &[u8]) -> Option<RefreshErrorKind> + Send + Sync;
 
 /// Where to send refresh tokens, and how to write the requests.
 #[derive(Clone)]
@@ -24,6 +31,7 @@ pub(super) struct Endpoint {
     /// Of refreshes. Their values may be secret too.
     pub(super) parameters: Vec<(String, Zeroizing<String>)>,
     pub(super) plain_401_refuses: bool,
+    pub(super) classify: Option<Classify>,
     pub(super) allow_plain_http: bool,
 }
 
@@ -56,6 +64,7 @@ impl Endpoint {
             client_id: None,
             client_secret: None,
             parameters: Vec::new(),
+            classify: None,
             plain_401_refuses: dialect != Dialect::OAuth2,
             allow_plain_http: false,
         }

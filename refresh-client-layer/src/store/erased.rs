@@ -4,43 +4,79 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{StoreError, StoreLock, StoredTokens, TokenStore};
+use super::{StoreError, StoreLock, StoredTokens, TokenStore, Version};
 use crate::clock;
-use crate::tokens::{IdempotencyKey, TokenSet};
 
 /// Any [`TokenStore`], with bounded patience.
 #[derive(Clone)]
-pub(crate) struct AnyStore(Arc<dyn Erased>);
+pub(crate) struct AnyStore {
+    store: Arc<dyn Erased>,
+    patience: Duration,
+}
+
+/// What is to become of a record that was looked at.
+pub(crate) enum Change {
+    Keep,
+    Put(StoredTokens),
+    Remove,
+}
 
 impl AnyStore {
     pub(crate) fn new(store: impl TokenStore) -> Self {
-        Self(Arc::new(store))
+        Self {
+            store: Arc::new(store),
+            patience: PATIENCE,
+        }
+    }
+
+    pub(crate) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     pub(crate) async fn load(&self) -> Result<Option<StoredTokens>, StoreFault> {
-        bounded(self.0.load()).await
+        self.bounded(self.store.load()).await
     }
 
-    pub(crate) async fn save(&self, tokens: &TokenSet) -> Result<bool, StoreFault> {
-        bounded(self.0.save(tokens)).await
-    }
-
-    pub(crate) async fn begin(
+    /// Changes the record as `decide` says of it, and decides anew where another process was faster. Returns
+    /// what is stored then.
+    pub(crate) async fn update(
         &self,
-        generation: u64,
-        key: IdempotencyKey,
+        decide: impl Fn(Option<&StoredTokens>) -> Change,
     ) -> Result<Option<StoredTokens>, StoreFault> {
-        bounded(self.0.begin(generation, key)).await
-    }
-
-    pub(crate) async fn clear(&self, up_to: u64) -> Result<(), StoreFault> {
-        bounded(self.0.clear(up_to)).await
+        let mut stored = self.load().await?;
+        for _ in 0..MOST_CONFLICTS {
+            let new = match decide(stored.as_ref()) {
+                Change::Keep => return Ok(stored),
+                Change::Put(record) => Some(record),
+                Change::Remove => None,
+            };
+            let seen = version(&stored);
+            stored = self
+                .bounded(self.store.replace(seen.as_ref(), new.as_ref()))
+                .await?;
+            // Also if it was another process that wrote the same.
+            if version(&stored) == version(&new) {
+                return Ok(stored);
+            }
+        }
+        Err(StoreFault(()))
     }
 
     /// As long as it takes: whoever holds the lock waits for a server.
     pub(crate) async fn lock(&self) -> Result<StoreLock, StoreFault> {
-        self.0.lock().await.map_err(|_| StoreFault(()))
+        self.store.lock().await.map_err(|_| StoreFault(()))
     }
+
+    async fn bounded<T>(&self, work: Boxed<'_, T>) -> Result<T, StoreFault> {
+        match clock::within(self.patience, work).await {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(_)) | None => Err(StoreFault(())),
+        }
+    }
+}
+
+fn version(stored: &Option<StoredTokens>) -> Option<Version> {
+    stored.as_ref().map(StoredTokens::version)
 }
 
 impl fmt::Debug for AnyStore {
@@ -61,18 +97,13 @@ impl fmt::Display for StoreFault {
 
 impl std::error::Error for StoreFault {}
 
-async fn bounded<T>(work: Boxed<'_, T>) -> Result<T, StoreFault> {
-    match clock::within(PATIENCE, work).await {
-        Some(Ok(value)) => Ok(value),
-        Some(Err(_)) | None => Err(StoreFault(())),
-    }
-}
-
 trait Erased: Send + Sync {
     fn load(&self) -> Boxed<'_, Option<StoredTokens>>;
-    fn save<'a>(&'a self, tokens: &'a TokenSet) -> Boxed<'a, bool>;
-    fn begin(&self, generation: u64, key: IdempotencyKey) -> Boxed<'_, Option<StoredTokens>>;
-    fn clear(&self, up_to: u64) -> Boxed<'_, ()>;
+    fn replace<'a>(
+        &'a self,
+        seen: Option<&'a Version>,
+        new: Option<&'a StoredTokens>,
+    ) -> Boxed<'a, Option<StoredTokens>>;
     fn lock(&self) -> Boxed<'_, StoreLock>;
 }
 
@@ -81,16 +112,12 @@ impl<S: TokenStore> Erased for S {
         Box::pin(TokenStore::load(self))
     }
 
-    fn save<'a>(&'a self, tokens: &'a TokenSet) -> Boxed<'a, bool> {
-        Box::pin(TokenStore::save(self, tokens))
-    }
-
-    fn begin(&self, generation: u64, key: IdempotencyKey) -> Boxed<'_, Option<StoredTokens>> {
-        Box::pin(TokenStore::begin(self, generation, key))
-    }
-
-    fn clear(&self, up_to: u64) -> Boxed<'_, ()> {
-        Box::pin(TokenStore::clear(self, up_to))
+    fn replace<'a>(
+        &'a self,
+        seen: Option<&'a Version>,
+        new: Option<&'a StoredTokens>,
+    ) -> Boxed<'a, Option<StoredTokens>> {
+        Box::pin(TokenStore::replace(self, seen, new))
     }
 
     fn lock(&self) -> Boxed<'_, StoreLock> {
@@ -100,5 +127,8 @@ impl<S: TokenStore> Erased for S {
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// A store that takes longer than this has failed.
+/// No honest race goes on for so long.
+const MOST_CONFLICTS: u32 = 16;
+
+/// A store that takes longer than this has failed, unless the builder says otherwise.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -16,8 +16,7 @@ pub use self::error::{FileStoreError, FileStoreErrorKind};
 #[cfg(feature = "keyring")]
 pub(super) use self::lock::LockFile;
 use super::blocking::{Blocking, Caller};
-use super::{StoreError, StoreLock, StoredTokens, TokenStore};
-use crate::tokens::{IdempotencyKey, TokenSet};
+use super::{StoreError, StoreLock, StoredTokens, TokenStore, Version};
 
 /// Keeps the session in a file that only its owner can read (mode 0600), also for several processes.
 ///
@@ -38,7 +37,7 @@ use crate::tokens::{IdempotencyKey, TokenSet};
 ///     .build()?;
 /// # let tokens = TokenSet::new("access", "refresh");
 /// session.sign_in(tokens)?; // after a log-in; the next start finds them in the file
-/// assert!(session.flush().await);
+/// assert!(session.flush(Duration::from_secs(5)).await);
 /// # Ok(())
 /// # }
 /// ```
@@ -46,7 +45,7 @@ use crate::tokens::{IdempotencyKey, TokenSet};
 /// # The file
 ///
 /// It holds what [`StoredTokens::to_json`] writes, or the plain answer of a log-in that somebody put
-/// there. Its folder has to exist, so make it when the program starts: while it is missing, perhaps
+/// there: a new sign-in, which running processes adopt. Its folder has to exist, so make it when the program starts: while it is missing, perhaps
 /// because a disk is not mounted, every method fails, and no session ends.
 ///
 /// Each write goes to `<file>.new`, is made durable and takes the file's place: a crash at any moment
@@ -60,15 +59,14 @@ use crate::tokens::{IdempotencyKey, TokenSet};
 ///
 /// # Several processes
 ///
-/// Each change is made under an advisory lock on `<file>.lock`, which stays there, empty. The lock of
+/// Each change is made under an advisory lock on `<file>.lock`, an empty file. The lock of
 /// a process that died is free; a process that is stopped while it holds it makes the others fail
 /// after 5 seconds and try again later.
 ///
-/// The processes adopt each other's tokens. If two of them refresh at the same moment they send the
-/// same token *and* the same idempotency key, which is one refresh to a server that heeds the key. With
-/// [`plain_server`](crate::TokenManagerBuilder::plain_server), where there is no key, they take turns:
-/// whoever refreshes holds another lock, on `<file>.refresh`, until the new tokens are in the file, and
-/// looks into the file first.
+/// The processes adopt each other's tokens, and take turns to refresh: one that refreshes holds another
+/// lock, on `<file>.refresh`, until the new tokens are in the file, and looks into the file first. A process
+/// that is stopped meanwhile is passed after 5 seconds if the server is known to honour idempotency keys
+/// ([`TokenSet::idempotent`]); else the others fail after 30 seconds and try again later.
 ///
 /// The work is done by Tokio's blocking threads, no more than three at a time for all clones, or right
 /// away outside a runtime.
@@ -124,42 +122,23 @@ impl TokenStore for FileStore {
         self.blocking(&self.reads, |disk, _| disk.read()).await
     }
 
-    async fn save(&self, tokens: &TokenSet) -> Result<bool, StoreError> {
-        let record = StoredTokens::new(tokens.clone());
-        let generation = tokens.generation();
+    async fn replace(
+        &self,
+        seen: Option<&Version>,
+        new: Option<&StoredTokens>,
+    ) -> Result<Option<StoredTokens>, StoreError> {
+        let (seen, new) = (seen.copied(), new.cloned());
         self.locked(move |disk| {
             let kept = disk.read()?;
-            let is_newer = kept.is_none_or(|kept| kept.is_older_than(generation));
-            if is_newer {
-                disk.write(&record)?;
+            if kept.as_ref().map(StoredTokens::version) != seen {
+                return Ok(kept);
             }
-            Ok(is_newer)
-        })
-        .await
-    }
-
-    async fn begin(
-        &self,
-        generation: u64,
-        key: IdempotencyKey,
-    ) -> Result<Option<StoredTokens>, StoreError> {
-        self.locked(move |disk| {
-            let mut kept = disk.read()?;
-            if let Some(kept) = &mut kept {
-                if kept.begin(generation, key) {
-                    disk.write(kept)?;
-                }
+            match &new {
+                Some(record) => disk.write(record)?,
+                // Also where there is none: a write that was broken off may have left tokens behind.
+                None => disk.remove()?,
             }
-            Ok(kept)
-        })
-        .await
-    }
-
-    async fn clear(&self, up_to: u64) -> Result<(), StoreError> {
-        self.locked(move |disk| match disk.read()? {
-            Some(kept) if kept.is_newer_than(up_to) => Ok(()),
-            // A write that was broken off may have left tokens behind.
-            _ => disk.remove(),
+            Ok(new)
         })
         .await
     }

@@ -13,8 +13,7 @@ use self::chain::Chain;
 pub use self::error::{KeyringStoreError, KeyringStoreErrorKind};
 use super::blocking::{Blocking, Caller};
 use super::file::{LockFile, NAP};
-use super::{StoreError, StoreLock, StoredTokens, TokenStore};
-use crate::tokens::{IdempotencyKey, TokenSet};
+use super::{StoreError, StoreLock, StoredTokens, TokenStore, Version};
 
 /// Keeps the session in the keychain of the system, or in any other credential store of the
 /// `keyring-core` ecosystem.
@@ -42,7 +41,7 @@ use crate::tokens::{IdempotencyKey, TokenSet};
 ///     .store(KeyringStore::new("example.app", "alice"))
 ///     .build()?;
 /// # session.sign_in(TokenSet::new("access", "refresh"))?;
-/// # assert!(session.flush().await);
+/// # assert!(session.flush(Duration::from_secs(5)).await);
 /// # Ok(())
 /// # }
 /// ```
@@ -110,8 +109,8 @@ impl KeyringStore {
     }
 
     /// Takes turns with every process that names the same file, which is made if it is missing, for its
-    /// owner alone, and stays empty. For [`plain_server`](crate::TokenManagerBuilder::plain_server) there
-    /// is a second one, `<file>.refresh`. Its folder should be the user's own.
+    /// owner alone, and stays empty. A second one, `<file>.refresh`, is for those that refresh. Its folder
+    /// should be the user's own.
     #[must_use]
     pub fn lock_file(self, path: impl Into<PathBuf>) -> Self {
         let path = path.into();
@@ -165,47 +164,24 @@ impl TokenStore for KeyringStore {
             .await
     }
 
-    async fn save(&self, tokens: &TokenSet) -> Result<bool, StoreError> {
-        let record = StoredTokens::new(tokens.clone());
-        let generation = tokens.generation();
+    async fn replace(
+        &self,
+        seen: Option<&Version>,
+        new: Option<&StoredTokens>,
+    ) -> Result<Option<StoredTokens>, StoreError> {
+        let (seen, new) = (seen.copied(), new.cloned());
         self.locked(move |chain, caller| {
             let kept = chain.read()?;
-            let is_newer = kept.is_none_or(|kept| kept.is_older_than(generation));
-            if is_newer {
-                still_wanted(caller)?;
-                chain.write(&record)?;
+            if kept.as_ref().map(StoredTokens::version) != seen {
+                return Ok(kept);
             }
-            Ok(is_newer)
-        })
-        .await
-    }
-
-    async fn begin(
-        &self,
-        generation: u64,
-        key: IdempotencyKey,
-    ) -> Result<Option<StoredTokens>, StoreError> {
-        self.locked(move |chain, caller| {
-            let mut kept = chain.read()?;
-            if let Some(kept) = &mut kept {
-                if kept.begin(generation, key) {
-                    still_wanted(caller)?;
-                    chain.write(kept)?;
-                }
+            still_wanted(caller)?;
+            match &new {
+                Some(record) => chain.write(record)?,
+                // Also where there is none: parts may have been left behind.
+                None => chain.remove()?,
             }
-            Ok(kept)
-        })
-        .await
-    }
-
-    async fn clear(&self, up_to: u64) -> Result<(), StoreError> {
-        self.locked(move |chain, caller| match chain.read()? {
-            Some(kept) if kept.is_newer_than(up_to) => Ok(()),
-            // Parts may have been left behind.
-            _ => {
-                still_wanted(caller)?;
-                chain.remove()
-            }
+            Ok(new)
         })
         .await
     }

@@ -1,7 +1,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{StoreError, StoreLock, StoredTokens, TokenStore};
-use crate::tokens::{IdempotencyKey, TokenSet};
+use super::{StoreError, StoreLock, StoredTokens, TokenStore, Version};
 
 /// Forgets the session when the program ends. Clones share what they hold.
 #[derive(Clone, Debug, Default)]
@@ -26,35 +25,16 @@ impl TokenStore for MemoryStore {
         Ok(self.kept().clone())
     }
 
-    async fn save(&self, tokens: &TokenSet) -> Result<bool, StoreError> {
-        let mut kept = self.kept();
-        let is_newer = kept
-            .as_ref()
-            .is_none_or(|kept| kept.is_older_than(tokens.generation()));
-        if is_newer {
-            *kept = Some(StoredTokens::new(tokens.clone()));
-        }
-        Ok(is_newer)
-    }
-
-    async fn begin(
+    async fn replace(
         &self,
-        generation: u64,
-        key: IdempotencyKey,
+        seen: Option<&Version>,
+        new: Option<&StoredTokens>,
     ) -> Result<Option<StoredTokens>, StoreError> {
         let mut kept = self.kept();
-        if let Some(kept) = kept.as_mut() {
-            kept.begin(generation, key);
+        if kept.as_ref().map(StoredTokens::version).as_ref() == seen {
+            *kept = new.cloned();
         }
         Ok(kept.clone())
-    }
-
-    async fn clear(&self, up_to: u64) -> Result<(), StoreError> {
-        let mut kept = self.kept();
-        if kept.as_ref().is_some_and(|kept| !kept.is_newer_than(up_to)) {
-            *kept = None;
-        }
-        Ok(())
     }
 
     async fn lock(&self) -> Result<StoreLock, StoreError> {

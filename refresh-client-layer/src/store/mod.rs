@@ -10,13 +10,12 @@ mod keyring;
 mod lock;
 mod memory;
 mod record;
+mod version;
 
 use std::error::Error;
 use std::future::{Future, ready};
 
-use crate::tokens::{IdempotencyKey, TokenSet};
-
-pub(crate) use self::erased::{AnyStore, StoreFault};
+pub(crate) use self::erased::{AnyStore, Change, StoreFault};
 #[cfg(feature = "file")]
 #[cfg_attr(docsrs, doc(cfg(feature = "file")))]
 pub use self::file::{FileStore, FileStoreError, FileStoreErrorKind};
@@ -26,90 +25,65 @@ pub use self::keyring::{KeyringStore, KeyringStoreError, KeyringStoreErrorKind};
 pub use self::lock::StoreLock;
 pub use self::memory::MemoryStore;
 pub use self::record::StoredTokens;
+pub(crate) use self::version::SignInId;
+pub use self::version::Version;
 
 /// Keeps one session's tokens, possibly for several processes at once.
 ///
-/// Every method is atomic and, once it has returned `Ok`, durable: a crash leaves the state before
-/// it or the state after it. The [`generation`](TokenSet::generation), a number of 64 bits, decides
-/// between two writers. An `Err` is reported as [`Event::StoreFailed`](crate::Event::StoreFailed); the
-/// session goes on in memory and the write is tried again. The error should not contain a token.
+/// Every method is atomic and, once it has returned `Ok`, durable: a crash leaves the state before it or the
+/// state after it. An `Err` is reported as [`Event::StoreFailed`](crate::Event::StoreFailed); the session goes
+/// on in memory and the write is tried again. The error should not contain a token.
 ///
-/// A manager gives a call up after 10 seconds, by dropping its future. What goes on of it, in a thread or
-/// at a server, must not take effect after a call that was made later.
+/// A manager gives a call up after
+/// [`store_timeout`](crate::TokenManagerBuilder::store_timeout), by dropping its future. What goes on of it, in
+/// a thread or at a server, has no effect once the record has changed, as its version is then another.
 ///
 /// [`StoredTokens::to_json`] and [`StoredTokens::from_json`] are a format for those that keep bytes.
 ///
 /// ```
 /// use std::{error::Error, sync::Mutex};
-/// use refresh_client_layer::{IdempotencyKey, StoredTokens, TokenSet, TokenStore};
+/// use refresh_client_layer::{StoredTokens, TokenStore, Version};
 ///
 /// #[derive(Default)]
-/// struct Shelf(Mutex<Option<StoredTokens>>);
+/// struct Record(Mutex<Option<StoredTokens>>);
 ///
 /// type Fault = Box<dyn Error + Send + Sync>;
 ///
-/// impl TokenStore for Shelf {
+/// impl TokenStore for Record {
 ///     async fn load(&self) -> Result<Option<StoredTokens>, Fault> {
 ///         Ok(self.0.lock().unwrap().clone())
 ///     }
 ///
-///     async fn save(&self, tokens: &TokenSet) -> Result<bool, Fault> {
-///         let mut kept = self.0.lock().unwrap();
-///         let is_newer = kept.as_ref().is_none_or(|kept| kept.is_older_than(tokens.generation()));
-///         if is_newer {
-///             *kept = Some(StoredTokens::new(tokens.clone()));
-///         }
-///         Ok(is_newer)
-///     }
-///
-///     async fn begin(&self, generation: u64, key: IdempotencyKey)
+///     async fn replace(&self, seen: Option<&Version>, new: Option<&StoredTokens>)
 ///         -> Result<Option<StoredTokens>, Fault>
 ///     {
-///         let mut kept = self.0.lock().unwrap();
-///         if let Some(kept) = kept.as_mut() {
-///             kept.begin(generation, key);
+///         let mut stored = self.0.lock().unwrap();
+///         if stored.as_ref().map(StoredTokens::version).as_ref() == seen {
+///             *stored = new.cloned();
 ///         }
-///         Ok(kept.clone())
-///     }
-///
-///     async fn clear(&self, up_to: u64) -> Result<(), Fault> {
-///         let mut kept = self.0.lock().unwrap();
-///         if kept.as_ref().is_some_and(|kept| !kept.is_newer_than(up_to)) {
-///             *kept = None;
-///         }
-///         Ok(())
+///         Ok(stored.clone())
 ///     }
 /// }
 /// ```
 pub trait TokenStore: Send + Sync + 'static {
-    /// What is stored, `None` if nobody is signed in.
+    /// Returns the record, `None` if nobody is signed in.
     fn load(&self) -> impl Future<Output = Result<Option<StoredTokens>, StoreError>> + Send;
 
-    /// Stores `tokens` in place of a *lower* generation or of nothing, and forgets the idempotency
-    /// key in the same write. Returns false, and changes nothing, if what is stored has the same or
-    /// a higher generation.
-    fn save(&self, tokens: &TokenSet) -> impl Future<Output = Result<bool, StoreError>> + Send;
-
-    /// Announces a refresh of `generation`: stores `key` next to the tokens if they have that
-    /// generation and no key yet. Returns what is stored then, whatever it is.
+    /// Stores `new`, or removes the record if it is `None`, provided that the version of the record is still
+    /// `seen`, or that there is still none. Returns the record as it is then, whether it was changed or not.
     ///
-    /// The key that comes back counts, so that a repeat after a crash, or from another process,
-    /// sends the same pair of token and key.
-    fn begin(
+    /// A caller finds out what became of its change by the version of what is returned.
+    fn replace(
         &self,
-        generation: u64,
-        key: IdempotencyKey,
+        seen: Option<&Version>,
+        new: Option<&StoredTokens>,
     ) -> impl Future<Output = Result<Option<StoredTokens>, StoreError>> + Send;
 
-    /// Forgets the session, unless its generation is higher than `up_to`.
-    fn clear(&self, up_to: u64) -> impl Future<Output = Result<(), StoreError>> + Send;
-
-    /// Waits until nobody else who shares this store refreshes, and keeps it so until the lock is
+    /// Waits until no other process that shares this store refreshes, and keeps it so until the lock is
     /// dropped. The other methods are not held up by it.
     ///
-    /// Only managers of a [`plain_server`](crate::TokenManagerBuilder::plain_server) ask for it: there
-    /// a second use of a refresh token may end the session. They bound the time, and look into the
-    /// store once they have the lock. One that died must not keep it.
+    /// A manager takes it for each refresh, bounds the wait, and loads the record once it has the lock. A
+    /// process that died must not keep it.
     ///
     /// By default there is no lock, which will do for a store that one process uses.
     fn lock(&self) -> impl Future<Output = Result<StoreLock, StoreError>> + Send {

@@ -3,22 +3,32 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::version::{SignInId, Version};
 use crate::clock::Now;
 use crate::dpop::DpopKey;
 use crate::tokens::{IdempotencyKey, InvalidTokens, RefreshToken, TokenJson, TokenSet};
 
-/// What a [`TokenStore`](super::TokenStore) keeps: the tokens, and the idempotency key of a refresh
-/// that was begun with them and has had no definite answer yet.
+/// What a [`TokenStore`](super::TokenStore) keeps: the tokens, which sign-in they come from, and the
+/// idempotency key of a refresh that was begun with them and has had no definite answer yet.
 #[derive(Clone, Debug)]
 pub struct StoredTokens {
     tokens: TokenSet,
+    sign_in: SignInId,
     key: Option<IdempotencyKey>,
 }
 
 impl StoredTokens {
-    /// Tokens whose refresh has not begun.
+    /// The first tokens of a sign-in, whose refresh has not begun.
     pub fn new(tokens: TokenSet) -> Self {
-        Self { tokens, key: None }
+        Self::of(SignInId::of(&tokens), tokens, None)
+    }
+
+    pub(crate) fn of(sign_in: SignInId, tokens: TokenSet, key: Option<IdempotencyKey>) -> Self {
+        Self {
+            tokens,
+            sign_in,
+            key,
+        }
     }
 
     /// The tokens.
@@ -31,29 +41,29 @@ impl StoredTokens {
         self.key.as_ref()
     }
 
-    /// Sets the key if the generation is this one and there is no key yet; returns whether it did.
-    pub fn begin(&mut self, generation: u64, key: IdempotencyKey) -> bool {
-        let begins = self.tokens.generation() == generation && self.key.is_none();
-        if begins {
-            self.key = Some(key);
+    /// Tells this record from all others: see [`TokenStore::replace`](super::TokenStore::replace).
+    pub fn version(&self) -> Version {
+        Version::of(self)
+    }
+
+    /// The sign-in that the tokens come from.
+    pub(crate) fn sign_in(&self) -> SignInId {
+        self.sign_in
+    }
+
+    /// The same, with the key of a refresh that begins.
+    pub(crate) fn with_key(&self, key: Option<IdempotencyKey>) -> Self {
+        Self {
+            key,
+            ..self.clone()
         }
-        begins
-    }
-
-    /// True if tokens of `generation` replace these.
-    pub fn is_older_than(&self, generation: u64) -> bool {
-        self.tokens.generation() < generation
-    }
-
-    /// True if tokens of `generation` have been replaced by these.
-    pub fn is_newer_than(&self, generation: u64) -> bool {
-        self.tokens.generation() > generation
     }
 
     /// One JSON object: `access_token`, `refresh_token` (unless it is in a cookie), `generation`,
-    /// `expires_at` (seconds since the epoch with up to three decimals, if the expiry is known),
-    /// `idempotency_key` (if a refresh has begun), and `token_type` and `dpop_key` (if the tokens are
-    /// bound to a key).
+    /// `sign_in` (a digest of the first tokens of the sign-in), `expires_at` and `lifetime` (seconds since
+    /// the epoch, and seconds from issue to expiry, with up to three decimals, if they are known),
+    /// `idempotency_key` (if a refresh has begun), `idempotent` (if the server honours such keys), and
+    /// `token_type` and `dpop_key` (if the tokens are bound to a key).
     ///
     /// The bytes are secret; the memory is wiped when they are dropped.
     pub fn to_json(&self) -> Zeroizing<Vec<u8>> {
@@ -67,7 +77,10 @@ impl StoredTokens {
             access_token: self.tokens.access_token().secret(),
             refresh_token: (!refresh_token.is_in_cookie()).then(|| refresh_token.secret()),
             generation: self.tokens.generation(),
+            sign_in: self.sign_in.to_string(),
             expires_at: expires_at.map(rounded_seconds),
+            lifetime: self.tokens.stated_lifetime().map(rounded_seconds),
+            idempotent: self.tokens.is_idempotent(),
             idempotency_key: self.key.as_ref().map(IdempotencyKey::secret),
             // Without the feature such a record is refused, and not taken for that of a bearer token.
             token_type: bound_to.as_ref().map(|_| "DPoP"),
@@ -77,15 +90,16 @@ impl StoredTokens {
         Zeroizing::new(serde_json::to_vec(&record).unwrap_or_default())
     }
 
-    /// Reads what [`to_json`](Self::to_json) wrote, or the plain answer of a token endpoint, which
-    /// counts as generation 1.
+    /// Reads what [`to_json`](Self::to_json) wrote, or the plain answer of a log-in or token endpoint, which
+    /// counts as generation 1 of a sign-in of its own.
     ///
     /// # Errors
     ///
     /// As [`TokenSet::from_json`], or if the generation is none that a session reaches.
     pub fn from_json(json: &[u8]) -> Result<Self, InvalidTokens> {
         let parsed = TokenJson::parse(json)?;
-        let key = parsed.idempotency_key();
+        let (key, lifetime) = (parsed.idempotency_key(), parsed.lifetime());
+        let sign_in = parsed.sign_in().and_then(SignInId::parse);
         let expires_at = parsed.expires_at();
         let generation = parsed.generation()?;
         // Only a record of ours may do without a refresh token.
@@ -96,10 +110,12 @@ impl StoredTokens {
             let at = SystemTime::UNIX_EPOCH.checked_add(since_epoch);
             tokens = tokens.expires_at(at.unwrap_or(SystemTime::UNIX_EPOCH));
         }
-        Ok(Self {
-            tokens: tokens.with_generation(generation.unwrap_or_default()),
-            key,
-        })
+        if let Some(lifetime) = lifetime {
+            tokens = tokens.with_stated_lifetime(lifetime);
+        }
+        let tokens = tokens.with_generation(generation.unwrap_or_default());
+        let sign_in = sign_in.unwrap_or_else(|| SignInId::of(&tokens));
+        Ok(Self::of(sign_in, tokens, key))
     }
 }
 
@@ -109,8 +125,13 @@ struct Record<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<&'a str>,
     generation: u64,
+    sign_in: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lifetime: Option<f64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    idempotent: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     idempotency_key: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,8 +141,8 @@ struct Record<'a> {
 }
 
 /// To the millisecond: with less, whoever adopts a token of seconds would replace it too early.
-fn rounded_seconds(since_epoch: Duration) -> f64 {
-    (since_epoch.as_secs_f64() * 1_000.0).floor() / 1_000.0
+fn rounded_seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000.0).floor() / 1_000.0
 }
 
 #[cfg(test)]
@@ -132,14 +153,21 @@ mod tests {
     #[test]
     fn a_record_survives_its_json() {
         let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_500);
+        let lifetime = Duration::from_millis(900_250);
         let tokens = TokenSet::new("access", "refresh")
             .expires_at(at)
-            .with_generation(7);
-        let mut record = StoredTokens::new(tokens);
+            .with_stated_lifetime(lifetime)
+            .with_generation(7)
+            .idempotent();
         let key = IdempotencyKey::random();
-        assert!(record.begin(7, key.clone()));
+        let sign_in = SignInId::of(&TokenSet::new("first", "first-refresh"));
+        let record = StoredTokens::of(sign_in, tokens, Some(key.clone()));
 
         let read = StoredTokens::from_json(&record.to_json()).unwrap();
+        assert_eq!(read.version(), record.version());
+        assert_eq!(read.sign_in(), sign_in);
+        assert_eq!(read.tokens().stated_lifetime(), Some(lifetime));
+        assert!(read.tokens().is_idempotent());
         assert_eq!(read.tokens().access_token().secret(), "access");
         assert_eq!(read.tokens().refresh_token().secret(), "refresh");
         assert_eq!(read.tokens().generation(), 7);
@@ -152,6 +180,7 @@ mod tests {
         let read = StoredTokens::from_json(br#"{"access_token":"a","refresh_token":"r"}"#).unwrap();
         assert_eq!(read.tokens().generation(), 1);
         assert!(read.idempotency_key().is_none());
+        assert_eq!(read.sign_in(), SignInId::of(&TokenSet::new("b", "r")));
     }
 
     #[test]
@@ -200,12 +229,24 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_set_once_and_only_for_its_generation() {
-        let mut record = StoredTokens::new(TokenSet::new("a", "r").with_generation(3));
-        let first = IdempotencyKey::random();
-        assert!(!record.begin(2, first.clone()));
-        assert!(record.begin(3, first.clone()));
-        assert!(!record.begin(3, IdempotencyKey::random()));
-        assert_eq!(record.idempotency_key(), Some(&first));
+    fn whatever_differs_has_another_version() {
+        let record = |access, refresh, generation| {
+            StoredTokens::new(TokenSet::new(access, refresh).with_generation(generation))
+        };
+        let one = record("a", "r", 3);
+        let keyed = one.with_key(Some(IdempotencyKey::random()));
+        let others = [
+            record("ar", "", 3),
+            record("b", "r", 3),
+            record("a", "s", 3),
+            record("a", "r", 4),
+            one.with_key(Some(IdempotencyKey::random())),
+            keyed.clone(),
+        ];
+        for other in &others {
+            assert_ne!(one.version(), other.version());
+        }
+        assert_eq!(one.version(), keyed.with_key(None).version());
+        assert_eq!(one.version().to_string().len(), 43);
     }
 }

@@ -1,6 +1,6 @@
 use futures_util::future::join_all;
 
-use crate::store::{StoredTokens, TokenStore};
+use crate::store::{SignInId, StoredTokens, TokenStore};
 use crate::tokens::{IdempotencyKey, TokenSet};
 
 /// Holds a [`TokenStore`] of your own to what the trait says.
@@ -28,9 +28,8 @@ pub async fn check_store<S: TokenStore>(open: impl Fn() -> S) {
             open: &open,
             length,
         };
-        laws.generations().await;
-        laws.keys().await;
-        laws.sign_out().await;
+        laws.records().await;
+        laws.conflicts().await;
         laws.races().await;
     }
 }
@@ -43,111 +42,141 @@ struct Laws<'a, F> {
 }
 
 impl<S: TokenStore, F: Fn() -> S> Laws<'_, F> {
-    async fn generations(&self) {
+    async fn records(&self) {
         assert!(self.load().await.is_none(), "there is no record yet");
-        assert!(self.save(3).await, "tokens take the place of nothing");
-        assert!(!self.save(3).await, "the same generation changes nothing");
-        assert!(!self.save(2).await, "a lower generation changes nothing");
-        assert!(self.save(5).await, "a higher generation is stored");
-        let kept = self.load().await.expect("what was stored is there");
-        self.assert_whole(&kept, 5);
-        // Of a sign-in, in milliseconds.
-        assert!(self.save(LATE).await, "a generation has 64 bits");
-        let kept = self.load().await.expect("what was stored is there");
-        self.assert_whole(&kept, LATE);
-        self.clear(LATE).await;
+        let first = self.record(3);
+        self.changes(None, Some(&first)).await;
+        let keyed = first.with_key(Some(IdempotencyKey::random()));
+        self.changes(Some(&first), Some(&keyed)).await;
+        // A generation has 64 bits: that of a sign-in is in milliseconds.
+        let next = self.record(LATE);
+        self.changes(Some(&keyed), Some(&next)).await;
+        let of_old = self.record(1);
+        self.changes(Some(&next), Some(&of_old)).await;
+        self.changes(Some(&of_old), None).await;
+        self.changes(None, None).await;
+        self.changes(None, Some(&of_old)).await;
+        self.changes(Some(&of_old), None).await;
     }
 
-    async fn keys(&self) {
-        let (first, second) = (IdempotencyKey::random(), IdempotencyKey::random());
-        let none = self.begin(3, &first).await;
-        assert!(none.is_none(), "no refresh of nothing can begin");
-        self.save(3).await;
-        let kept = self.begin(2, &second).await.expect(RETURNED);
-        let key = kept.idempotency_key();
-        assert!(key.is_none(), "a refresh of another generation sets no key");
-        for key in [&first, &second] {
-            let kept = self.begin(3, key).await.expect(RETURNED);
-            let counts = kept.idempotency_key() == Some(&first);
-            assert!(counts, "the first key counts and is returned");
-            self.assert_whole(&kept, 3);
+    async fn conflicts(&self) {
+        let [stored, other, new] = [3, 4, 5].map(|generation| self.record(generation));
+        let keyed = stored.with_key(Some(IdempotencyKey::random()));
+        self.keeps(None, Some(&stored), Some(&new)).await;
+        self.keeps(None, Some(&stored), None).await;
+        self.changes(None, Some(&stored)).await;
+        for seen in [None, Some(&other), Some(&keyed)] {
+            self.keeps(Some(&stored), seen, Some(&new)).await;
+            self.keeps(Some(&stored), seen, None).await;
         }
-        assert!(!self.save(3).await, "the same generation changes nothing");
-        let kept = self.load().await.expect("what was stored is there");
-        let key = kept.idempotency_key();
-        assert!(key == Some(&first), "the key is kept with the tokens");
-        self.save(4).await;
-        let kept = self.load().await.expect("what was stored is there");
-        let key = kept.idempotency_key();
-        assert!(key.is_none(), "new tokens come without a key");
-        self.clear(4).await;
-    }
-
-    async fn sign_out(&self) {
-        self.save(7).await;
-        self.clear(6).await;
-        let kept = self.load().await;
-        assert!(kept.is_some(), "a higher generation outlives a sign-out");
-        self.clear(7).await;
-        assert!(self.load().await.is_none(), "a sign-out forgets the tokens");
-        self.clear(7).await;
-        assert!(self.save(1).await, "tokens take the place of nothing");
-        self.clear(u64::MAX).await;
-        assert!(self.load().await.is_none(), "a sign-out forgets the tokens");
+        self.changes(Some(&stored), None).await;
     }
 
     async fn races(&self) {
-        let taken = join_all((0..8).map(|_| self.save(1))).await;
-        let winners = taken.into_iter().filter(|is_taken| *is_taken).count();
-        assert_eq!(
-            winners, 1,
-            "one of those with the same generation is stored"
+        for seen in [None, Some(self.record(9))] {
+            let new: Vec<_> = (1..=8).map(|generation| self.record(generation)).collect();
+            let changes = new.iter().map(|new| self.replace(seen.as_ref(), Some(new)));
+            let returned = join_all(changes).await;
+            let winner = self.load().await.expect("one of several changes is made");
+            let is_one = new.iter().any(|it| it.version() == winner.version());
+            assert!(is_one, "one of several changes is made");
+            for stored in returned {
+                let stored = stored.expect("what is stored is returned, whatever it is");
+                let is_winner = stored.version() == winner.version();
+                assert!(
+                    is_winner,
+                    "of several changes at once one is made, and returned to all"
+                );
+            }
+            let last = self.record(9);
+            match seen {
+                None => self.changes(Some(&winner), Some(&last)).await,
+                Some(_) => self.changes(Some(&winner), None).await,
+            }
+        }
+    }
+
+    /// The record is `seen`, so that it is changed.
+    async fn changes(&self, seen: Option<&StoredTokens>, new: Option<&StoredTokens>) {
+        let returned = self.replace(seen, new).await;
+        self.assert_is(
+            new,
+            returned.as_ref(),
+            "a change returns what is stored then",
         );
-        let keys: Vec<_> = (0..8).map(|_| IdempotencyKey::random()).collect();
-        let seen = join_all(keys.iter().map(|key| self.begin(1, key))).await;
-        let seen: Vec<_> = seen.into_iter().map(|it| it.expect(RETURNED)).collect();
-        let agree = seen
-            .iter()
-            .all(|it| it.idempotency_key() == seen[0].idempotency_key());
-        assert!(agree, "all who begin a refresh at once get the same key");
-        self.clear(1).await;
+        let stored = self.load().await;
+        self.assert_is(
+            new,
+            stored.as_ref(),
+            "a record that is as it was seen is replaced",
+        );
     }
 
-    fn assert_whole(&self, kept: &StoredTokens, generation: u64) {
-        let (kept, given) = (kept.tokens(), self.tokens(generation));
-        assert_eq!(kept.generation(), generation, "the generation is kept");
+    /// The record is not `seen`, so that it is kept.
+    async fn keeps(
+        &self,
+        kept: Option<&StoredTokens>,
+        seen: Option<&StoredTokens>,
+        new: Option<&StoredTokens>,
+    ) {
+        let returned = self.replace(seen, new).await;
+        self.assert_is(
+            kept,
+            returned.as_ref(),
+            "what is stored is returned, whatever it is",
+        );
+        let stored = self.load().await;
+        self.assert_is(
+            kept,
+            stored.as_ref(),
+            "a record that is not as it was seen is kept",
+        );
+    }
+
+    fn assert_is(&self, wanted: Option<&StoredTokens>, found: Option<&StoredTokens>, law: &str) {
+        let (Some(wanted), Some(found)) = (wanted, found) else {
+            assert_eq!(wanted.is_some(), found.is_some(), "{law}");
+            return;
+        };
+        let (kept, given) = (found.tokens(), wanted.tokens());
+        assert_eq!(
+            kept.generation(),
+            given.generation(),
+            "{law}: the generation"
+        );
         let access = kept.access_token().secret() == given.access_token().secret();
-        assert!(access, "the access token is kept as it is");
+        assert!(access, "{law}: the access token");
         let refresh = kept.refresh_token().secret() == given.refresh_token().secret();
-        assert!(refresh, "the refresh token is kept as it is");
+        assert!(refresh, "{law}: the refresh token");
+        let key = found.idempotency_key() == wanted.idempotency_key();
+        assert!(key, "{law}: the idempotency key");
+        let sign_in = found.sign_in() == wanted.sign_in();
+        assert!(sign_in, "{law}: the sign-in");
     }
 
-    fn tokens(&self, generation: u64) -> TokenSet {
+    fn record(&self, generation: u64) -> StoredTokens {
         let length = self.length;
         let (access, refresh) = (format!("{generation:0length$}"), format!("r-{generation}"));
-        TokenSet::new(access, refresh).with_generation(generation)
+        let sign_in = SignInId::of(&TokenSet::new("first", format!("first-{}", generation % 2)));
+        let tokens = TokenSet::new(access, refresh).with_generation(generation);
+        StoredTokens::of(sign_in, tokens, None)
     }
 
     async fn load(&self) -> Option<StoredTokens> {
         (self.open)().load().await.expect(FAILED)
     }
 
-    async fn save(&self, generation: u64) -> bool {
-        let tokens = self.tokens(generation);
-        (self.open)().save(&tokens).await.expect(FAILED)
-    }
-
-    async fn begin(&self, generation: u64, key: &IdempotencyKey) -> Option<StoredTokens> {
+    async fn replace(
+        &self,
+        seen: Option<&StoredTokens>,
+        new: Option<&StoredTokens>,
+    ) -> Option<StoredTokens> {
+        let seen = seen.map(StoredTokens::version);
         let store = (self.open)();
-        store.begin(generation, key.clone()).await.expect(FAILED)
-    }
-
-    async fn clear(&self, up_to: u64) {
-        (self.open)().clear(up_to).await.expect(FAILED);
+        store.replace(seen.as_ref(), new).await.expect(FAILED)
     }
 }
 
 const FAILED: &str = "a store that is well does what it is asked";
 /// Milliseconds since 1970, in the year 2096.
 const LATE: u64 = 4_000_000_000_000;
-const RETURNED: &str = "what is stored is returned, whatever it is";

@@ -23,9 +23,12 @@ pub(crate) struct TokenJson {
     expires_in: Option<Value>,
     #[serde(rename = "expiresIn")]
     expires_in_camel: Option<Value>,
+    idempotent: Option<Value>,
     // What follows is written by stores; a server may mean something else by it.
     expires_at: Option<Value>,
     generation: Option<Value>,
+    sign_in: Option<Value>,
+    lifetime: Option<Value>,
     idempotency_key: Option<Value>,
     dpop_key: Option<Value>,
 }
@@ -42,8 +45,16 @@ impl TokenJson {
 
     /// Since the epoch.
     pub(crate) fn expires_at(&self) -> Option<Duration> {
-        let seconds = self.expires_at.as_ref()?.as_f64()?;
-        Duration::try_from_secs_f64(seconds).ok()
+        exact_seconds(self.expires_at.as_ref()?)
+    }
+
+    /// From issue to expiry.
+    pub(crate) fn lifetime(&self) -> Option<Duration> {
+        exact_seconds(self.lifetime.as_ref()?)
+    }
+
+    pub(crate) fn sign_in(&self) -> Option<&str> {
+        self.sign_in.as_ref()?.as_str()
     }
 
     /// `None` if it is something of a server's.
@@ -113,11 +124,17 @@ impl TokenJson {
             access,
             refresh,
             expiry: expiry.as_ref().and_then(seconds).map(Expiry::In),
+            lifetime: None,
             generation: super::FIRST_GENERATION,
+            is_idempotent: matches!(self.idempotent, Some(Value::Bool(true))),
         };
         tokens.check()?;
         Ok(tokens)
     }
+}
+
+fn exact_seconds(value: &Value) -> Option<Duration> {
+    Duration::try_from_secs_f64(value.as_f64()?).ok()
 }
 
 /// Servers write seconds as integers, as floats, as text, and sometimes below zero.

@@ -41,6 +41,7 @@ mod session {
     mod metrics;
     mod plain_server;
     mod runtimes;
+    mod sign_ins;
 }
 mod store {
     #[cfg(unix)]

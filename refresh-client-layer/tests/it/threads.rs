@@ -78,7 +78,7 @@ async fn who_signs_in_and_out_while_others_refresh_strands_nobody_and_leaves_the
             }
         })
         .await;
-        assert!(session.flush().await);
+        assert!(session.flush(Duration::from_secs(60)).await);
         assert_eq!(stored(&store).await, held(&session).await, "round {round}");
     }
 }

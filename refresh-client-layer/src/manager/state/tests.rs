@@ -24,7 +24,7 @@ fn signed_in(tokens: TokenSet, now: Now) -> State {
 }
 
 fn deed(state: &State, now: Now) -> Deed {
-    match state.open(now) {
+    match state.open(state.epoch, now) {
         Ok(Opening::Use(Some(_))) => Deed::Send,
         Ok(Opening::UseAndRefresh(..)) => Deed::SendAndRefresh,
         Ok(Opening::Wait(_)) => Deed::Refresh,
@@ -77,7 +77,7 @@ fn a_wall_clock_that_is_set_ahead_costs_one_refresh() {
     let mut state = signed_in(fifteen_minutes(), start);
     let ahead = with_wall(start, start.wall + 24 * 60 * MINUTE);
     assert_eq!(deed(&state, ahead), Deed::Refresh);
-    let step = state.step(&mut Want::usable(state.generation), ahead);
+    let step = state.step(&mut Want::usable(state.epoch, state.generation), ahead);
     assert!(matches!(step, Step::Start(_)));
     let child = fifteen_minutes().with_generation(state.generation + 1);
     state.renew(child, ahead, true);
@@ -102,7 +102,7 @@ fn a_server_whose_clock_is_wrong_is_read_by_its_own_date() {
 fn a_token_that_seems_dead_at_birth_is_used_by_those_who_waited_for_it() {
     let start = Now::read();
     let mut state = signed_in(fifteen_minutes(), start);
-    let mut want = Want::newer_than(state.generation);
+    let mut want = Want::newer_than(state.epoch, state.generation);
     assert!(matches!(state.step(&mut want, start), Step::Start(_)));
     // This machine is an hour ahead, and the answer had no date.
     let stillborn = jwt(start.wall - 60 * MINUTE).with_generation(state.generation + 1);
@@ -134,7 +134,7 @@ fn absurd_lifetimes_are_used_within_the_budget() {
         let mut state = signed_in(tokens(), start);
         let mut refreshes = 0;
         for _ in 0..100 {
-            let mut want = Want::usable(state.generation);
+            let mut want = Want::usable(state.epoch, state.generation);
             if let Deed::Send = deed(&state, start) {
                 continue;
             }

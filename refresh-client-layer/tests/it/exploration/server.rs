@@ -169,9 +169,10 @@ impl Book {
         };
         let name = Name::of(token);
         let before = self.carried[request.parse::<usize>().unwrap()].replace(name);
-        let is_newer = before.is_none_or(|before| before < name);
+        let is_newer = before
+            .is_none_or(|before| before.session == name.session && before.number < name.number);
         self.expect(is_newer, || {
-            format!("C2: {name:?} is sent after {before:?}")
+            format!("C2, C21: {name:?} is sent after {before:?}")
         });
         let session = &self.sessions[name.session];
         let is_dead = session.is_revoked || name.number < session.expired;

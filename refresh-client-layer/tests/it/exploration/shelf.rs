@@ -1,6 +1,4 @@
-use refresh_client_layer::{
-    IdempotencyKey, MemoryStore, StoreError, StoreLock, StoredTokens, TokenSet, TokenStore,
-};
+use refresh_client_layer::{MemoryStore, StoreError, StoreLock, StoredTokens, TokenStore, Version};
 
 use super::server::{Name, Server};
 
@@ -20,13 +18,17 @@ impl Shelf {
         done
     }
 
-    async fn really_save(&self, tokens: &TokenSet) -> Result<bool, StoreError> {
-        let is_saved = self.memory.save(tokens).await;
-        if let Some(stored) = self.memory.load().await? {
+    async fn really_replace(
+        &self,
+        seen: Option<&Version>,
+        new: Option<&StoredTokens>,
+    ) -> Result<Option<StoredTokens>, StoreError> {
+        let stored = self.memory.replace(seen, new).await?;
+        if let Some(stored) = &stored {
             let name = Name::of(stored.tokens().access_token().secret());
             self.server.book().stored(name);
         }
-        is_saved
+        Ok(stored)
     }
 }
 
@@ -35,25 +37,21 @@ impl TokenStore for Shelf {
         self.slowly(self.memory.load()).await
     }
 
-    async fn save(&self, tokens: &TokenSet) -> Result<bool, StoreError> {
-        if self.lies {
-            let (shelf, tokens) = (self.clone(), tokens.clone());
-            tokio::spawn(async move { shelf.slowly(shelf.really_save(&tokens)).await });
-            return Ok(true);
-        }
-        self.slowly(self.really_save(tokens)).await
-    }
-
-    async fn begin(
+    async fn replace(
         &self,
-        generation: u64,
-        key: IdempotencyKey,
+        seen: Option<&Version>,
+        new: Option<&StoredTokens>,
     ) -> Result<Option<StoredTokens>, StoreError> {
-        self.slowly(self.memory.begin(generation, key)).await
-    }
-
-    async fn clear(&self, up_to: u64) -> Result<(), StoreError> {
-        self.slowly(self.memory.clear(up_to)).await
+        if self.lies {
+            let (shelf, seen, told) = (self.clone(), seen.copied(), new.cloned());
+            let new = told.clone();
+            tokio::spawn(async move {
+                let write = shelf.really_replace(seen.as_ref(), new.as_ref());
+                shelf.slowly(write).await
+            });
+            return Ok(told);
+        }
+        self.slowly(self.really_replace(seen, new)).await
     }
 
     async fn lock(&self) -> Result<StoreLock, StoreError> {

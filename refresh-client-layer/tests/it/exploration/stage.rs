@@ -8,7 +8,7 @@ use futures_util::future::{join_all, select};
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use refresh_client_layer::{
-    Event, Events, MemoryStore, NotRetried, Outcome, RefreshLayer, RefreshUnavailable,
+    EndReason, Event, Events, MemoryStore, NotRetried, Outcome, RefreshLayer, RefreshUnavailable,
     SessionEnded, TokenError, TokenManager, TokenStore as _, UnavailableKind,
 };
 use tokio::time::{Instant, advance};
@@ -18,6 +18,8 @@ use super::chance::step_back;
 use super::plan::{Actor, Plan};
 use super::server::{Name, REQUEST, Server};
 use super::shelf::Shelf;
+
+use crate::support::records::Records as _;
 
 /// Everything that an actor touches.
 #[derive(Clone)]
@@ -64,7 +66,7 @@ impl Stage {
                 .origin("https://api.example")
                 .store(shelf.clone());
             match plan.is_plain {
-                true => builder.plain_server().build().unwrap(),
+                true => builder.without_idempotency_key().build().unwrap(),
                 false => builder.build().unwrap(),
             }
         };
@@ -98,7 +100,9 @@ impl Stage {
         settle().await;
         // Paused time passes by itself only where everybody waits for it.
         let by_itself = start.elapsed() - TICK * self.plan.count(Actor::Clock) as u32;
-        self.expect(by_itself.is_zero(), "C4: somebody was not woken");
+        // Where messages are lost, callers wait for the next try.
+        let is_woken = by_itself.is_zero() || self.plan.rules.loses_messages;
+        self.expect(is_woken, "C4: somebody was not woken");
         self.count_rotations();
         self.last_scene().await;
         self.report(events)
@@ -145,6 +149,7 @@ impl Stage {
                         // The new token died on its way.
                         Some(NotRetried::AlreadyRetried) => true,
                         Some(NotRetried::SessionEnded) => self.is_over(),
+                        Some(NotRetried::SignInChanged) => self.is_switched(),
                         Some(NotRetried::TooManyRefreshes) => self.plan.rules.api_refuses_all,
                         _ => false,
                     };
@@ -152,7 +157,7 @@ impl Stage {
             }
             Err(error) => match error.downcast_ref::<RefreshUnavailable>() {
                 Some(error) => self.unavailable(error.kind()),
-                None => self.ended(error.is::<SessionEnded>()),
+                None => self.ended(error.downcast_ref::<SessionEnded>()),
             },
         }
     }
@@ -164,7 +169,8 @@ impl Stage {
                 self.expect(is_new, "a forced refresh brought the old token");
             }
             Err(TokenError::RefreshUnavailable(error)) => self.unavailable(error.kind()),
-            Err(_) => self.ended(true),
+            Err(TokenError::SessionEnded(error)) => self.ended(Some(&error)),
+            Err(_) => self.ended(None),
         }
     }
 
@@ -176,8 +182,18 @@ impl Stage {
             .expect(has_reason, || format!("a caller got {kind:?}"));
     }
 
-    fn ended(&self, is_end: bool) {
-        self.expect(is_end && self.is_over(), "C8: the session ended");
+    fn ended(&self, error: Option<&SessionEnded>) {
+        let has_reason = match error.map(SessionEnded::reason) {
+            Some(EndReason::Replaced) => self.is_switched(),
+            Some(_) => self.is_over(),
+            None => false,
+        };
+        self.expect(has_reason, "C8: the session ended");
+    }
+
+    /// A request may belong to a sign-in before this one.
+    fn is_switched(&self) -> bool {
+        self.plan.has(Actor::SignIn)
     }
 
     /// Somebody may have ended the session.

@@ -69,7 +69,7 @@ impl CookieSite {
             return json(401, r#"{"error":"invalid_grant"}"#);
         }
         match std::mem::replace(&mut self.has_lost_one, true) {
-            false => status(502),
+            false => status(504),
             true => self.tokens(),
         }
     }
@@ -204,7 +204,7 @@ async fn a_lost_answer_within_a_servers_grace_window_is_made_good_by_the_repeat(
         TokenManager::builder(HttpRefresher::oauth2(auth.url("/token"), http))
             .tokens(TokenSet::new("access-1", "refresh-1"))
             .store(store.clone())
-            .plain_server()
+            .without_idempotency_key()
             .build()
             .unwrap()
     };

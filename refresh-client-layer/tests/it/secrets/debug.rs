@@ -27,6 +27,7 @@ use refresh_client_layer::{
 };
 use tower::{Layer as _, Service as _, ServiceExt as _};
 
+use crate::support::records::{Records as _, begun};
 use crate::support::{BoxError, World};
 
 const ACCESS: &str = "the-access-token";
@@ -131,9 +132,9 @@ fn tokens(table: &mut Table, secrets: &Secrets) {
     let proof = secrets.dpop.proof(&Method::POST, &login).unwrap();
     assert!(proof.is_sensitive());
     table.add(&proof);
-    let mut stored = StoredTokens::new(tokens);
-    assert!(stored.begin(1, secrets.idempotency_key.clone()));
+    let stored = begun(&StoredTokens::new(tokens), &secrets.idempotency_key);
     table.add(&stored);
+    table.add(&stored.version());
 }
 
 async fn stores(table: &mut Table, secrets: &Secrets) {

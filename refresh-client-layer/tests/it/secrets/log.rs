@@ -11,11 +11,12 @@ use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use refresh_client_layer::{
     HttpRefresher, IdempotencyKey, MemoryStore, RefreshLayer, RefreshRequest, StoredTokens,
-    TokenManager, TokenSet, TokenStore as _,
+    TokenManager, TokenSet,
 };
 use tower::{Layer, Service, ServiceExt as _};
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::support::records::{Records as _, begun};
 use crate::support::{World, get, send};
 
 const ACCESS: &str = "the-access-token";
@@ -218,8 +219,7 @@ async fn nothing_secret_is_logged_or_in_an_error() {
 async fn nothing_that_holds_a_secret_prints_it() {
     let key = IdempotencyKey::random();
     let secret_key = key.secret().to_owned();
-    let mut stored = StoredTokens::new(tokens());
-    assert!(stored.begin(1, key.clone()));
+    let stored = begun(&StoredTokens::new(tokens()), &key);
     let store = MemoryStore::new();
     store.save(&tokens()).await.unwrap();
     store.begin(1, key.clone()).await.unwrap();

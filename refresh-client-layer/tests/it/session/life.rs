@@ -14,6 +14,13 @@ fn reason_of(error: &crate::support::BoxError) -> EndReason {
     error.downcast_ref::<SessionEnded>().unwrap().reason()
 }
 
+fn ended<T: std::fmt::Debug>(result: Result<T, TokenError>) -> EndReason {
+    match result {
+        Err(TokenError::SessionEnded(error)) => error.reason(),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Law C8.
 #[tokio::test]
 async fn a_sign_out_during_a_refresh_wins_and_leaves_nothing_alive() {
@@ -60,11 +67,11 @@ async fn a_sign_in_during_a_refresh_wins_over_the_late_answer() {
     session
         .sign_in(TokenSet::new("other-1", "other-refresh-1"))
         .unwrap();
-    assert_eq!(waiter.await.unwrap().unwrap().secret(), "other-1");
+    assert_eq!(ended(waiter.await.unwrap()), EndReason::Replaced);
     world.release();
     settle().await;
     assert_eq!(session.access_token().await.unwrap().secret(), "other-1");
-    assert!(session.flush().await);
+    assert!(session.flush(std::time::Duration::from_secs(60)).await);
     let stored = store.load().await.unwrap().unwrap();
     assert_eq!(stored.tokens().access_token().secret(), "other-1");
     assert_eq!(world.revoked(), [""; 0]);
@@ -86,7 +93,7 @@ async fn a_refusal_that_comes_after_a_sign_in_does_not_end_the_new_session() {
         .sign_in(TokenSet::new("other-1", "other-refresh-1"))
         .unwrap();
     world.release();
-    waiter.await.unwrap().unwrap();
+    assert_eq!(ended(waiter.await.unwrap()), EndReason::Replaced);
     settle().await;
     assert_eq!(session.access_token().await.unwrap().secret(), "other-1");
 }
@@ -223,7 +230,7 @@ async fn a_callback_may_use_the_session() {
         .build()
         .unwrap();
     own.set(session.clone()).unwrap();
-    session.force_refresh().await.unwrap();
+    assert_eq!(ended(session.force_refresh().await), EndReason::Replaced);
     assert_eq!(
         session.access_token().await.unwrap().secret(),
         "from-callback"
@@ -241,7 +248,7 @@ async fn a_callback_that_panics_keeps_nobody_signed_in() {
         .build()
         .unwrap();
     session.access_token().await.unwrap();
-    assert!(session.flush().await);
+    assert!(session.flush(std::time::Duration::from_secs(60)).await);
     assert!(session.sign_out().await.is_cleared());
     assert!(store.load().await.unwrap().is_none());
 }

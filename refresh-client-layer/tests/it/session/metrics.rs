@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use http::StatusCode;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use refresh_client_layer::{
-    MemoryStore, RefreshErrorKind, RefreshLayer, TokenSet, TokenStore as _,
-};
+use refresh_client_layer::{MemoryStore, RefreshErrorKind, RefreshLayer, TokenSet};
 use tower::Layer as _;
 
+use crate::support::records::Records as _;
 use crate::support::{World, send, settle};
 
 /// Counters and gauges by name and label, and how often a time was taken.
@@ -79,7 +78,7 @@ async fn refreshes_retries_and_waiters_are_counted() {
     session
         .sign_in(TokenSet::new("access-10", "refresh-10"))
         .unwrap();
-    late.await.unwrap().unwrap();
+    late.await.unwrap().unwrap_err();
     world.release();
     settle().await;
     world.fail_next(RefreshErrorKind::Refused);

@@ -3,14 +3,20 @@
 use std::time::Duration;
 
 use refresh_client_layer::{
-    Event, IdempotencyKey, MemoryStore, RefreshErrorKind, StoreError, StoreLock, StoredTokens,
-    TokenError, TokenManager, TokenSet, TokenStore, UnavailableKind,
+    Event, MemoryStore, RefreshErrorKind, StoreError, StoreLock, StoredTokens, TokenError,
+    TokenManager, TokenSet, TokenStore, UnavailableKind, Version,
 };
 
+use crate::support::records::Records as _;
 use crate::support::{World, drain, settle};
 
 fn session(world: &World, store: impl TokenStore) -> TokenManager {
-    world.builder().plain_server().store(store).build().unwrap()
+    world
+        .builder()
+        .without_idempotency_key()
+        .store(store)
+        .build()
+        .unwrap()
 }
 
 fn kind_of(error: TokenError) -> UnavailableKind {
@@ -77,7 +83,7 @@ async fn whoever_waits_too_long_for_a_turn_does_not_take_it() {
     let session = session(&world, store);
     let start = tokio::time::Instant::now();
     let error = session.force_refresh().await.unwrap_err();
-    assert_eq!(kind_of(error), UnavailableKind::TimedOut);
+    assert_eq!(kind_of(error), UnavailableKind::Locked);
     assert_eq!(start.elapsed(), Duration::from_secs(30));
     assert_eq!(world.calls(), 0);
     drop(lock);
@@ -94,10 +100,16 @@ async fn a_sign_in_while_a_turn_is_waited_for_is_not_refreshed_away() {
     let session = session(&world, store.clone());
     session.access_token().await.unwrap();
     let lock = store.lock().await.unwrap();
-    let waiter = tokio::spawn(refresh(session.clone()));
+    let waiter = tokio::spawn({
+        let session = session.clone();
+        async move { session.force_refresh().await }
+    });
     settle().await;
     session.sign_in(TokenSet::new("other", "other")).unwrap();
-    assert_eq!(waiter.await.unwrap(), "other");
+    assert!(matches!(
+        waiter.await.unwrap(),
+        Err(TokenError::SessionEnded(_))
+    ));
     drop(lock);
     settle().await;
     assert_eq!(world.calls(), 0);
@@ -111,20 +123,12 @@ impl TokenStore for NoLock {
         self.0.load().await
     }
 
-    async fn save(&self, tokens: &TokenSet) -> Result<bool, StoreError> {
-        self.0.save(tokens).await
-    }
-
-    async fn begin(
+    async fn replace(
         &self,
-        generation: u64,
-        key: IdempotencyKey,
+        seen: Option<&Version>,
+        new: Option<&StoredTokens>,
     ) -> Result<Option<StoredTokens>, StoreError> {
-        self.0.begin(generation, key).await
-    }
-
-    async fn clear(&self, up_to: u64) -> Result<(), StoreError> {
-        self.0.clear(up_to).await
+        self.0.replace(seen, new).await
     }
 
     async fn lock(&self) -> Result<StoreLock, StoreError> {
@@ -180,7 +184,7 @@ mod file {
         let lock = open().lock().await.unwrap();
         let world = World::new();
         let error = session(&world, open()).force_refresh().await.unwrap_err();
-        assert_eq!(kind_of(error), UnavailableKind::TimedOut);
+        assert_eq!(kind_of(error), UnavailableKind::Locked);
         drop(lock);
     }
 

@@ -14,6 +14,7 @@ use refresh_client_layer::{
 };
 use tower::Service as _;
 
+use crate::support::records::Records as _;
 use crate::support::{URL, World, get, send, settle};
 
 /// Law C5.
@@ -125,11 +126,11 @@ fn nothing_panics_without_a_runtime() {
             .unwrap();
         assert_eq!(session.access_token().await.unwrap().secret(), "access-5");
         session.force_refresh().await.unwrap_err();
-        assert!(session.flush().await);
+        assert!(session.flush(Duration::from_secs(60)).await);
         assert!(store.load().await.unwrap().is_some());
         session.sign_out().await;
         session.access_token().await.unwrap_err();
-        assert!(session.flush().await);
+        assert!(session.flush(Duration::from_secs(60)).await);
         assert!(store.load().await.unwrap().is_none());
         assert!(events.recv().await.is_some());
     });
@@ -144,7 +145,7 @@ fn nothing_panics_without_a_runtime() {
         let session = managers.get(&1).await.unwrap().unwrap();
         assert_eq!(session.access_token().await.unwrap().secret(), "access-6");
         managers.sign_out(&1).await.unwrap();
-        assert!(managers.flush().await);
+        assert!(managers.flush(Duration::from_secs(60)).await);
     });
 }
 

@@ -16,6 +16,7 @@ use refresh_client_layer::{NotRetried, Outcome, StoredTokens, TokenStore as _};
 use tempfile::TempDir;
 use tower::{Layer as _, ServiceExt as _};
 
+use crate::support::records::Records as _;
 use crate::support::site::{Hit, Site, ok, status};
 
 /// Rotates refresh tokens and believes in the newest access token, for ten requests.

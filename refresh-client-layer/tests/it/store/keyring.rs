@@ -12,6 +12,7 @@ use refresh_client_layer::{
 };
 
 use crate::support::World;
+use crate::support::records::Records as _;
 
 /// A keychain like that of Windows, which dies after some writes, and can ask its user for a password.
 #[derive(Clone, Default)]
@@ -215,7 +216,7 @@ async fn a_crash_between_two_entries_leaves_the_old_tokens_or_the_new_ones() {
             // What the crash has left is no hindrance, and is gone in the end.
             assert!(vault.store().save(&tokens(3, next)).await.unwrap());
             assert_eq!(generation(&vault.store()).await, Some(3));
-            vault.store().clear(3).await.unwrap();
+            vault.store().clear().await.unwrap();
             assert_eq!(vault.accounts(), [""; 0], "after {writes} writes");
             if saved.is_ok() {
                 break;
@@ -243,7 +244,7 @@ async fn a_damaged_entry_is_left_as_it_is_and_not_repeated() {
     for error in [
         store.load().await.unwrap_err(),
         store.save(&tokens(9, SHORT)).await.unwrap_err(),
-        store.clear(u64::MAX).await.unwrap_err(),
+        store.clear().await.unwrap_err(),
     ] {
         assert_eq!(kind(&error), KeyringStoreErrorKind::Damaged);
         assert!(!format!("{error} {error:?}").contains("SECRET"));
@@ -261,9 +262,9 @@ async fn a_keychain_that_fails_is_an_error_and_no_end_of_a_session() {
     let world = World::new();
     let session = world.builder().store(vault.store()).build().unwrap();
     assert_eq!(session.force_refresh().await.unwrap().secret(), "access-2");
-    assert!(!session.flush().await);
+    assert!(!session.flush(Duration::from_secs(60)).await);
     vault.dies_after(None);
-    assert!(session.flush().await);
+    assert!(session.flush(Duration::from_secs(60)).await);
     let stored = vault.store().load().await.unwrap().unwrap();
     assert_eq!(stored.tokens().access_token().secret(), "access-2");
 }

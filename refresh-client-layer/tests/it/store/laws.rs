@@ -1,9 +1,9 @@
 //! The laws of token stores, and stores that break them.
 
 use refresh_client_layer::test_util::check_store;
-use refresh_client_layer::{
-    IdempotencyKey, MemoryStore, StoreError, StoredTokens, TokenSet, TokenStore,
-};
+use refresh_client_layer::{MemoryStore, StoreError, StoredTokens, TokenSet, TokenStore, Version};
+
+use crate::support::records::{begun, next};
 
 #[tokio::test]
 async fn the_memory_store_keeps_its_word() {
@@ -17,103 +17,105 @@ struct Broken(MemoryStore, Fault);
 
 #[derive(Clone, Copy, PartialEq)]
 enum Fault {
-    /// `UPDATE .. WHERE generation < $1`.
+    /// `UPDATE .. WHERE version = $1`.
     TakesNothingIfEmpty,
-    TakesTheSame,
+    /// `INSERT .. ON CONFLICT UPDATE`.
+    TakesInPlaceOfNothingSeen,
+    ComparesTheGeneration,
     TakesAll,
-    KeepsTheKey,
+    TakesHigherGenerations,
     ForgetsTheKey,
-    ReturnsOnesOwnKey,
-    BeginsWhatIsOver,
-    ClearsAll,
-    ClearsNothing,
+    ForgetsTheSignIn,
+    ReturnsWhatItWasGiven,
+    RemovesAll,
+    RemovesNothing,
     CutsTokens,
     CutsGenerations,
 }
 
 impl TokenStore for Broken {
     async fn load(&self) -> Result<Option<StoredTokens>, StoreError> {
-        let kept = self.0.load().await?;
+        self.0.load().await
+    }
+
+    async fn replace(
+        &self,
+        seen: Option<&Version>,
+        new: Option<&StoredTokens>,
+    ) -> Result<Option<StoredTokens>, StoreError> {
+        let stored = self.0.load().await?;
+        let version = stored.as_ref().map(StoredTokens::version);
+        let generation = |record: Option<&StoredTokens>| record.map(|it| it.tokens().generation());
+        let is_newer = generation(new) > generation(stored.as_ref());
+        let (seen, new) = match (self.1, new) {
+            (Fault::TakesNothingIfEmpty, Some(_)) if stored.is_none() => return Ok(None),
+            (Fault::TakesInPlaceOfNothingSeen, new) if seen.is_none() => (version, new.cloned()),
+            (Fault::ComparesTheGeneration, new) if version.as_ref() == seen && !is_newer => {
+                let is_removal = new.is_none();
+                (seen.copied(), if is_removal { None } else { stored })
+            }
+            (Fault::TakesAll, new) => (version, new.cloned()),
+            (Fault::TakesHigherGenerations, new) if is_newer => (version, new.cloned()),
+            (Fault::RemovesAll, None) => (version, None),
+            (Fault::RemovesNothing, None) => return Ok(stored),
+            (fault, new) => (seen.copied(), new.map(|new| spoilt(fault, new))),
+        };
+        let stored = self.0.replace(seen.as_ref(), new.as_ref()).await?;
         Ok(match self.1 {
-            Fault::ForgetsTheKey => kept.map(|it| StoredTokens::new(it.tokens().clone())),
-            _ => kept,
+            Fault::ReturnsWhatItWasGiven => new,
+            _ => stored,
         })
     }
+}
 
-    async fn save(&self, tokens: &TokenSet) -> Result<bool, StoreError> {
-        let kept = self.0.load().await?;
-        let mut tokens = tokens.clone();
-        match (self.1, &kept) {
-            (Fault::TakesNothingIfEmpty, None) => return Ok(false),
-            (Fault::TakesAll, _) => self.0.clear(u64::MAX).await?,
-            (Fault::TakesTheSame, Some(kept)) if !kept.is_newer_than(tokens.generation()) => {
-                self.0.clear(u64::MAX).await?;
-            }
-            (Fault::CutsTokens, _) if tokens.access_token().secret().len() > 255 => {
-                let cut = tokens.access_token().secret()[..255].to_owned();
-                let generation = tokens.generation();
-                let refresh = tokens.refresh_token().secret().to_owned();
-                tokens = TokenSet::new(cut, refresh).with_generation(generation);
-            }
-            (Fault::CutsGenerations, _) => {
-                let cut = tokens.generation().min(i32::MAX as u64);
-                tokens = tokens.with_generation(cut);
-            }
-            _ => {}
-        }
-        let is_saved = self.0.save(&tokens).await?;
-        if let (Fault::KeepsTheKey, Some(key)) =
-            (self.1, kept.and_then(|it| it.idempotency_key().cloned()))
-        {
-            self.0.begin(tokens.generation(), key).await?;
-        }
-        Ok(is_saved)
-    }
-
-    async fn begin(
-        &self,
-        generation: u64,
-        key: IdempotencyKey,
-    ) -> Result<Option<StoredTokens>, StoreError> {
-        let kept = self.0.begin(generation, key.clone()).await?;
-        let Some(kept) = kept else {
-            return Ok(None);
-        };
-        let current = kept.tokens().generation();
-        match self.1 {
-            Fault::ReturnsOnesOwnKey if current == generation => {
-                let mut own = StoredTokens::new(kept.tokens().clone());
-                own.begin(generation, key);
-                Ok(Some(own))
-            }
-            Fault::BeginsWhatIsOver => self.0.begin(current, key).await,
-            _ => Ok(Some(kept)),
-        }
-    }
-
-    async fn clear(&self, up_to: u64) -> Result<(), StoreError> {
-        match self.1 {
-            Fault::ClearsAll => self.0.clear(u64::MAX).await,
-            Fault::ClearsNothing => Ok(()),
-            _ => self.0.clear(up_to).await,
-        }
+fn spoilt(fault: Fault, record: &StoredTokens) -> StoredTokens {
+    let tokens = record.tokens();
+    let (access, refresh) = (
+        tokens.access_token().secret(),
+        tokens.refresh_token().secret(),
+    );
+    let generation = tokens.generation();
+    let keyed = |spoilt| match record.idempotency_key() {
+        Some(key) => begun(&spoilt, key),
+        None => spoilt,
+    };
+    let with = |access: &str, generation| {
+        let tokens = TokenSet::new(access, refresh).with_generation(generation);
+        keyed(next(record, &tokens))
+    };
+    match fault {
+        Fault::ForgetsTheKey => next(record, tokens),
+        Fault::ForgetsTheSignIn => keyed(StoredTokens::new(tokens.clone())),
+        Fault::CutsTokens if access.len() > 255 => with(&access[..255], generation),
+        Fault::CutsGenerations => with(access, generation.min(i32::MAX as u64)),
+        _ => record.clone(),
     }
 }
 
 #[tokio::test]
 async fn a_store_that_breaks_its_word_is_told_how() {
     for (fault, told) in [
-        (Fault::TakesNothingIfEmpty, "take the place of nothing"),
-        (Fault::TakesTheSame, "the same generation changes nothing"),
-        (Fault::TakesAll, "generation changes nothing"),
-        (Fault::KeepsTheKey, "new tokens come without a key"),
-        (Fault::ForgetsTheKey, "the key is kept with the tokens"),
-        (Fault::ReturnsOnesOwnKey, "the first key counts"),
-        (Fault::BeginsWhatIsOver, "another generation sets no key"),
-        (Fault::ClearsAll, "outlives a sign-out"),
-        (Fault::ClearsNothing, "no refresh of nothing can begin"),
-        (Fault::CutsTokens, "the access token is kept as it is"),
-        (Fault::CutsGenerations, "the generation is kept"),
+        (
+            Fault::TakesNothingIfEmpty,
+            "a change returns what is stored",
+        ),
+        (
+            Fault::TakesInPlaceOfNothingSeen,
+            "what is stored is returned",
+        ),
+        (
+            Fault::ComparesTheGeneration,
+            "a change returns what is stored",
+        ),
+        (Fault::TakesAll, "what is stored is returned"),
+        (Fault::TakesHigherGenerations, "what is stored is returned"),
+        (Fault::ForgetsTheKey, "the idempotency key"),
+        (Fault::ForgetsTheSignIn, "the sign-in"),
+        (Fault::ReturnsWhatItWasGiven, "what is stored is returned"),
+        (Fault::RemovesAll, "what is stored is returned"),
+        (Fault::RemovesNothing, "a change returns what is stored"),
+        (Fault::CutsTokens, "the access token"),
+        (Fault::CutsGenerations, "the generation"),
     ] {
         let store = Broken(MemoryStore::new(), fault);
         let checked = tokio::spawn(async move { check_store(|| store.clone()).await }).await;

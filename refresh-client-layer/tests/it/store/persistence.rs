@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use http::StatusCode;
 use refresh_client_layer::{
-    EndReason, Event, IdempotencyKey, MemoryStore, RefreshErrorKind, StoreError, StoredTokens,
-    TokenError, TokenSet, TokenStore,
+    EndReason, Event, MemoryStore, RefreshErrorKind, StoreError, StoredTokens, TokenError,
+    TokenSet, TokenStore, Version,
 };
 use tokio::sync::watch;
 
+use crate::support::records::Records as _;
 use crate::support::{Answer, World, drain, send, settle};
 
 /// A memory store that can break down, and can hold its breath after a save.
@@ -42,27 +43,19 @@ impl TokenStore for Shelf {
         self.memory.load().await
     }
 
-    async fn save(&self, tokens: &TokenSet) -> Result<bool, StoreError> {
-        self.check()?;
-        let is_saved = self.memory.save(tokens).await;
-        self.saves.send_modify(|saves| *saves += 1);
-        let mut holds = self.holds_saved.subscribe();
-        holds.wait_for(|holds| !holds).await?;
-        is_saved
-    }
-
-    async fn begin(
+    async fn replace(
         &self,
-        generation: u64,
-        key: IdempotencyKey,
+        seen: Option<&Version>,
+        new: Option<&StoredTokens>,
     ) -> Result<Option<StoredTokens>, StoreError> {
         self.check()?;
-        self.memory.begin(generation, key).await
-    }
-
-    async fn clear(&self, up_to: u64) -> Result<(), StoreError> {
-        self.check()?;
-        self.memory.clear(up_to).await
+        let stored = self.memory.replace(seen, new).await;
+        if new.is_some_and(|new| new.idempotency_key().is_none()) {
+            self.saves.send_modify(|saves| *saves += 1);
+            let mut holds = self.holds_saved.subscribe();
+            holds.wait_for(|holds| !holds).await?;
+        }
+        stored
     }
 }
 
@@ -80,7 +73,7 @@ async fn a_401_that_lands_while_the_new_token_is_being_stored_does_not_refresh_a
     let session = world.builder().store(shelf.clone()).build().unwrap();
     let api = world.layered(&session);
     assert_eq!(send(&api).await.unwrap().status(), StatusCode::OK);
-    session.flush().await;
+    session.flush(Duration::from_secs(60)).await;
     let saves = *shelf.saves.borrow();
     shelf.holds_saved.send_replace(true);
     let refresh = tokio::spawn({
@@ -162,7 +155,7 @@ async fn a_refresh_is_written_once() {
     let shelf = Shelf::default();
     let session = world.builder().store(shelf.clone()).build().unwrap();
     session.access_token().await.unwrap();
-    session.flush().await;
+    session.flush(Duration::from_secs(60)).await;
     let saves = *shelf.saves.borrow();
     session.force_refresh().await.unwrap();
     settle().await;
@@ -173,7 +166,10 @@ async fn a_refresh_is_written_once() {
 async fn a_plain_server_is_sent_no_key() {
     let world = World::new();
     let store = MemoryStore::new();
-    let session = world.builder().store(store.clone()).plain_server();
+    let session = world
+        .builder()
+        .store(store.clone())
+        .without_idempotency_key();
     session.build().unwrap().force_refresh().await.unwrap();
     assert_eq!(world.keys(), [None]);
 }
@@ -218,7 +214,7 @@ async fn two_managers_on_one_store_adopt_each_others_tokens() {
     let first = world.builder().store(store.clone()).build().unwrap();
     let second = world.builder().store(store.clone()).build().unwrap();
     first.access_token().await.unwrap();
-    first.flush().await;
+    first.flush(Duration::from_secs(60)).await;
     second.access_token().await.unwrap();
     assert_eq!(first.force_refresh().await.unwrap().secret(), "access-2");
     let api = world.layered(&second);
@@ -306,7 +302,7 @@ async fn a_failing_store_is_reported_once_and_tried_again() {
     let shelf = Shelf::default();
     let session = world.builder().store(shelf.clone()).build().unwrap();
     session.access_token().await.unwrap();
-    session.flush().await;
+    session.flush(Duration::from_secs(60)).await;
     let mut events = session.events();
     shelf.is_broken.store(true, Ordering::SeqCst);
     session.force_refresh().await.unwrap();
@@ -336,16 +332,12 @@ impl TokenStore for Sieve {
         Ok(None)
     }
 
-    async fn save(&self, _: &TokenSet) -> Result<bool, StoreError> {
-        Ok(false)
-    }
-
-    async fn begin(&self, _: u64, _: IdempotencyKey) -> Result<Option<StoredTokens>, StoreError> {
+    async fn replace(
+        &self,
+        _: Option<&Version>,
+        _: Option<&StoredTokens>,
+    ) -> Result<Option<StoredTokens>, StoreError> {
         Ok(None)
-    }
-
-    async fn clear(&self, _: u64) -> Result<(), StoreError> {
-        Ok(())
     }
 }
 
@@ -355,7 +347,7 @@ async fn a_store_that_takes_nothing_and_has_nothing_is_one_that_fails() {
     let session = world.builder().store(Sieve).build().unwrap();
     let mut events = session.events();
     session.sign_in(TokenSet::new("new", "new")).unwrap();
-    assert!(!session.flush().await);
+    assert!(!session.flush(Duration::from_secs(60)).await);
     assert_eq!(drain(&mut events), [Event::StoreFailed]);
     assert_eq!(session.access_token().await.unwrap().secret(), "new");
 }
@@ -366,7 +358,7 @@ async fn tokens_that_are_adopted_while_a_refresh_hangs_end_the_wait_for_it() {
     let shelf = Shelf::default();
     let session = world.builder().store(shelf.clone()).build().unwrap();
     session.access_token().await.unwrap();
-    session.flush().await;
+    session.flush(Duration::from_secs(60)).await;
     shelf.is_broken.store(true, Ordering::SeqCst);
     session.force_refresh().await.unwrap();
     world.hold();
@@ -406,7 +398,7 @@ async fn a_sign_in_replaces_whatever_the_store_holds() {
     let store = stored(TokenSet::new("old", "old").with_generation(40)).await;
     let session = world.builder().store(store.clone()).build().unwrap();
     session.sign_in(TokenSet::new("new", "new")).unwrap();
-    assert!(session.flush().await);
+    assert!(session.flush(Duration::from_secs(60)).await);
     let kept = store.load().await.unwrap().unwrap();
     assert_eq!(kept.tokens().access_token().secret(), "new");
     assert_eq!(session.access_token().await.unwrap().secret(), "new");

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use refresh_client_layer::{
     AccessToken, EndReason, Event, IdempotencyKey, MemoryStore, RefreshErrorKind, StoreError,
-    StoredTokens, TokenError, TokenManager, TokenManagerBuilder, TokenSet, TokenStore,
+    StoredTokens, TokenError, TokenManager, TokenManagerBuilder, TokenSet, TokenStore, Version,
 };
 use tokio::task::JoinHandle;
 
+use crate::support::records::Records as _;
 use crate::support::shelf::Shelf;
 use crate::support::{World, drain};
 
@@ -33,6 +34,13 @@ async fn under_way(world: &World, session: &TokenManager) -> JoinHandle<Verdict>
 
 type Verdict = Result<AccessToken, TokenError>;
 
+fn ended<T: std::fmt::Debug>(result: Result<T, TokenError>) -> EndReason {
+    match result {
+        Err(TokenError::SessionEnded(error)) => error.reason(),
+        other => panic!("{other:?}"),
+    }
+}
+
 fn alice(generation: u64) -> TokenSet {
     TokenSet::new("alice", "alice-refresh").with_generation(generation)
 }
@@ -54,12 +62,12 @@ async fn a_sign_in_that_cannot_be_stored_does_not_give_way_to_whom_the_store_kno
     let world = World::new();
     let session = process(&world, &shelf);
     session.sign_in(bob()).unwrap();
-    assert!(!session.flush().await);
+    assert!(!session.flush(Duration::from_secs(60)).await);
     assert_eq!(session.access_token().await.unwrap().secret(), "bob");
     session.force_refresh().await.unwrap();
     assert_eq!(world.refresh_tokens(), ["bob-refresh"]);
     shelf.fail(false);
-    assert!(session.flush().await);
+    assert!(session.flush(Duration::from_secs(60)).await);
     assert_eq!(shelf.access_token().await.as_deref(), Some("access-2"));
 }
 
@@ -73,8 +81,10 @@ async fn who_signs_out_and_in_again_elsewhere_is_signed_in_here() {
     assert!(program.sign_out().await.is_cleared());
     let program = process(&world, &shelf);
     program.sign_in(bob()).unwrap();
-    assert!(program.flush().await);
-    assert_eq!(daemon.force_refresh().await.unwrap().secret(), "bob");
+    assert!(program.flush(Duration::from_secs(60)).await);
+    // Whoever asked for Alice's token does not get Bob's.
+    assert_eq!(ended(daemon.force_refresh().await), EndReason::Replaced);
+    assert_eq!(daemon.access_token().await.unwrap().secret(), "bob");
     later().await;
     assert_eq!(shelf.access_token().await.as_deref(), Some("bob"));
     assert_eq!(world.calls(), 0);
@@ -90,9 +100,10 @@ async fn a_refusal_of_the_old_session_does_not_clear_the_new_one() {
     let refresh = under_way(&world, &daemon).await;
     assert!(program.sign_out().await.is_cleared());
     program.sign_in(bob()).unwrap();
-    assert!(program.flush().await);
+    assert!(program.flush(Duration::from_secs(60)).await);
     world.release();
-    assert_eq!(refresh.await.unwrap().unwrap().secret(), "bob");
+    assert_eq!(ended(refresh.await.unwrap()), EndReason::Replaced);
+    assert_eq!(daemon.access_token().await.unwrap().secret(), "bob");
     later().await;
     assert_eq!(shelf.access_token().await.as_deref(), Some("bob"));
 }
@@ -110,9 +121,9 @@ async fn a_sign_out_that_is_stored_late_leaves_a_later_sign_in_alone() {
     // In the same millisecond it would be the same moment.
     std::thread::sleep(Duration::from_millis(2));
     other.sign_in(bob()).unwrap();
-    assert!(other.flush().await);
+    assert!(other.flush(Duration::from_secs(60)).await);
     later().await;
-    assert!(one.flush().await);
+    assert!(one.flush(Duration::from_secs(60)).await);
     assert_eq!(shelf.access_token().await.as_deref(), Some("bob"));
 }
 
@@ -190,7 +201,7 @@ async fn a_key_that_the_store_would_not_take_is_stored_later() {
     shelf.fail(true);
     world.fail_next(RefreshErrorKind::Transient);
     session.force_refresh().await.unwrap_err();
-    assert!(!session.flush().await);
+    assert!(!session.flush(Duration::from_secs(60)).await);
     shelf.fail(false);
     later().await;
     let kept = shelf.kept.load().await.unwrap().unwrap();
@@ -204,7 +215,12 @@ async fn a_key_that_the_store_would_not_take_is_stored_later() {
 async fn a_turn_lasts_until_the_new_tokens_are_stored() {
     let shelf = Shelf::with(alice(3)).await;
     let world = World::new();
-    let plain = || builder(&world, &shelf).plain_server().build().unwrap();
+    let plain = || {
+        builder(&world, &shelf)
+            .without_idempotency_key()
+            .build()
+            .unwrap()
+    };
     let (one, other) = (plain(), plain());
     one.access_token().await.unwrap();
     other.access_token().await.unwrap();
@@ -228,23 +244,17 @@ fn a_flush_that_is_given_up_does_not_write_after_a_sign_out() {
         async fn load(&self) -> Result<Option<StoredTokens>, StoreError> {
             self.0.load().await
         }
-        async fn save(&self, tokens: &TokenSet) -> Result<bool, StoreError> {
-            let (kept, tokens) = (self.0.clone(), tokens.clone());
+        async fn replace(
+            &self,
+            seen: Option<&Version>,
+            new: Option<&StoredTokens>,
+        ) -> Result<Option<StoredTokens>, StoreError> {
+            let (kept, seen, new) = (self.0.clone(), seen.copied(), new.cloned());
             let write = tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                kept.save(&tokens).await
+                kept.replace(seen.as_ref(), new.as_ref()).await
             });
             write.await?
-        }
-        async fn begin(
-            &self,
-            generation: u64,
-            key: IdempotencyKey,
-        ) -> Result<Option<StoredTokens>, StoreError> {
-            self.0.begin(generation, key).await
-        }
-        async fn clear(&self, up_to: u64) -> Result<(), StoreError> {
-            self.0.clear(up_to).await
         }
     }
     let slow = Slow::default();
@@ -257,7 +267,7 @@ fn a_flush_that_is_given_up_does_not_write_after_a_sign_out() {
         .build();
     runtime.unwrap().block_on(async {
         let moment = Duration::from_millis(1);
-        let flush = tokio::time::timeout(moment, session.flush());
+        let flush = tokio::time::timeout(moment, session.flush(Duration::from_secs(60)));
         assert!(flush.await.is_err());
         assert!(session.sign_out().await.is_cleared());
         later().await;

@@ -1,5 +1,6 @@
 //! A little world: a token server, and an API that believes it.
 
+pub(crate) mod records;
 pub(crate) mod shelf;
 pub(crate) mod site;
 pub(crate) mod token_server;
@@ -19,6 +20,7 @@ use refresh_client_layer::{
     Event, Events, RefreshError, RefreshErrorKind, RefreshLayer, RefreshRequest, RefreshService,
     RefreshToken, Refresher, TokenManager, TokenManagerBuilder, TokenSet,
 };
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tower::{Layer, Service, ServiceExt as _};
 
@@ -75,9 +77,14 @@ impl World {
 
     /// A session that begins with access-1.
     pub(crate) fn builder(&self) -> TokenManagerBuilder {
-        TokenManager::builder(self.clone())
+        let builder = TokenManager::builder(self.clone())
             .tokens(TokenSet::new("access-1", "refresh-1"))
-            .origin(ORIGIN)
+            .origin(ORIGIN);
+        // A test drives its runtime as long as it runs.
+        match Handle::try_current() {
+            Ok(runtime) => builder.runtime(runtime),
+            Err(_) => builder,
+        }
     }
 
     pub(crate) fn session(&self) -> TokenManager {

@@ -2,8 +2,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use refresh_client_layer::{
-    IdempotencyKey, MemoryStore, StoreError, StoreLock, StoredTokens, TokenSet, TokenStore,
+    MemoryStore, StoreError, StoreLock, StoredTokens, TokenSet, TokenStore, Version,
 };
+
+use super::records::Records as _;
 
 /// A store that can be made to take nothing. Clones share what they hold.
 #[derive(Clone, Default)]
@@ -41,20 +43,12 @@ impl TokenStore for Shelf {
         self.kept.load().await
     }
 
-    async fn save(&self, tokens: &TokenSet) -> Result<bool, StoreError> {
-        self.open()?.save(tokens).await
-    }
-
-    async fn begin(
+    async fn replace(
         &self,
-        generation: u64,
-        key: IdempotencyKey,
+        seen: Option<&Version>,
+        new: Option<&StoredTokens>,
     ) -> Result<Option<StoredTokens>, StoreError> {
-        self.open()?.begin(generation, key).await
-    }
-
-    async fn clear(&self, up_to: u64) -> Result<(), StoreError> {
-        self.open()?.clear(up_to).await
+        self.open()?.replace(seen, new).await
     }
 
     async fn lock(&self) -> Result<StoreLock, StoreError> {

@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use refresh_client_layer::{
-    IdempotencyKey, LoadError, LoadErrorKind, MemoryStore, RefreshError, RefreshErrorKind,
-    RefreshRequest, Refresher, SessionKey, SessionLoader, StoreError, StoredTokens, TokenManager,
-    TokenManagerBuilder, TokenSet, TokenStore,
+    LoadError, LoadErrorKind, MemoryStore, RefreshError, RefreshErrorKind, RefreshRequest,
+    Refresher, SessionKey, SessionLoader, StoreError, StoredTokens, TokenManager,
+    TokenManagerBuilder, TokenSet, TokenStore, Version,
 };
 use tower::Service;
 
 use super::{Body, ORIGIN, URL};
+
+use crate::support::records::Records as _;
 
 pub(crate) type User = u32;
 
@@ -206,23 +208,13 @@ impl TokenStore for Store {
         self.kept.load().await
     }
 
-    async fn save(&self, tokens: &TokenSet) -> Result<bool, StoreError> {
-        self.check()?;
-        self.kept.save(tokens).await
-    }
-
-    async fn begin(
+    async fn replace(
         &self,
-        generation: u64,
-        key: IdempotencyKey,
+        seen: Option<&Version>,
+        new: Option<&StoredTokens>,
     ) -> Result<Option<StoredTokens>, StoreError> {
         self.check()?;
-        self.kept.begin(generation, key).await
-    }
-
-    async fn clear(&self, up_to: u64) -> Result<(), StoreError> {
-        self.check()?;
-        self.kept.clear(up_to).await
+        self.kept.replace(seen, new).await
     }
 }
 
