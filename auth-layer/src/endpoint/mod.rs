@@ -38,7 +38,9 @@
 //! | `GET /.well-known/jwks.json` | | the public keys |
 //! | `GET /.well-known/oauth-authorization-server` | | RFC 8414 |
 //!
-//! An `Idempotency-Key` may come with every refresh: 16 to 64 random bytes, base64url, in quotes.
+//! An `Idempotency-Key` may come with every refresh: 16 to 64 random bytes, base64url, in quotes. A
+//! token response has the member `"idempotent": true`, by which a client knows that the server honours
+//! the header.
 //!
 //! # Sessions
 //! `/sessions` wants an access token of this issuer, as bearer or, of a session that is bound to a key,
