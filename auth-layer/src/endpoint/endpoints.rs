@@ -61,8 +61,8 @@ impl TokenEndpoints {
     }
 
     /// Knows an OAuth client that proves itself by `secret`, in the form or by HTTP Basic
-    /// (RFC 6749 s2.3.1): a long random text, for nobody counts the guesses. Only a hash of it is
-    /// kept. Such a client may also ask what a token is worth at `/introspect` (RFC 7662), which is
+    /// (RFC 6749 s2.3.1): a long random text. A wrong one is charged to the address of its sender, see
+    /// [`Limits`]. Only a hash of the secret is kept. Such a client may also ask what a token is worth at `/introspect` (RFC 7662), which is
     /// there once there is one.
     pub fn confidential_client(mut self, id: impl Into<String>, secret: &str) -> Self {
         self.shared().clients.add(id.into(), Some(secret));

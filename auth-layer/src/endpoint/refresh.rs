@@ -7,9 +7,10 @@ use super::cookie::CookieMode;
 use super::endpoints::Shared;
 use super::form::Form;
 use super::idempotency::idempotency_key;
+use super::limit::SessionCharge;
 use super::refusal::Refusal;
 use super::wire::{cookie_response, refresh_token, token_response};
-use crate::issue::{RefreshErrorKind, RefreshRequest, TokenPair};
+use crate::issue::{RefreshError, RefreshErrorKind, RefreshRequest, TokenPair};
 use crate::proof::ProofErrorKind;
 use crate::refresh_token::RefreshToken;
 
@@ -20,14 +21,13 @@ impl Shared {
         if key.is_none() && cookies.is_some_and(|it| !it.plain) {
             return Err(Refusal::csrf());
         }
-        let proof = self.prove(request, self.admit(request, &token)?).await?;
+        let charge = self.admit(request, &token, key.as_ref())?;
+        let proof = self.prove(request, charge).await?;
         let refresh = RefreshRequest::new(token)
             .idempotency_key(key)
             .proved_key(proof.jkt);
-        match (
-            self.exchange(request, refresh, Dialect::JSON).await,
-            cookies,
-        ) {
+        let refreshed = self.exchange(request, refresh, charge, Dialect::JSON).await;
+        match (refreshed, cookies) {
             (Ok(pair), None) => Ok(proof.hand_out(token_response(&pair))),
             (Ok(pair), Some(cookies)) => {
                 Ok(proof.hand_out(cookie_response(&pair, cookies, self.issuer.now())))
@@ -43,7 +43,7 @@ impl Shared {
     pub(super) async fn token(&self, request: &Parts, body: &[u8]) -> Result<Response, Refusal> {
         let key = idempotency_key(&request.headers)?;
         let form = Form::parse(body)?;
-        let client_id = self.clients.authenticate(&request.headers, &form)?;
+        let client_id = self.authenticate(request, &form)?;
         match form.get("grant_type") {
             Some("refresh_token") => {}
             Some(_) => return Err(Refusal::UNSUPPORTED_GRANT),
@@ -53,13 +53,16 @@ impl Shared {
         let token = RefreshToken::from(token.ok_or(Refusal::invalid("No refresh_token"))?);
         let scopes = form.get("scope").map(str::parse).transpose();
         let scopes = scopes.map_err(|_| Refusal::INVALID_SCOPE)?;
-        let proof = self.prove(request, self.admit(request, &token)?).await?;
+        let charge = self.admit(request, &token, key.as_ref())?;
+        let proof = self.prove(request, charge).await?;
         let refresh = RefreshRequest::new(token)
             .idempotency_key(key)
             .proved_key(proof.jkt)
             .client_id(client_id)
             .scopes(scopes);
-        let pair = self.exchange(request, refresh, Dialect::OAUTH).await?;
+        let pair = self
+            .exchange(request, refresh, charge, Dialect::OAUTH)
+            .await?;
         Ok(proof.hand_out(token_response(&pair)))
     }
 
@@ -83,12 +86,17 @@ impl Shared {
         &self,
         request: &Parts,
         refresh: RefreshRequest,
+        charge: Option<SessionCharge>,
         dialect: Dialect,
     ) -> Result<TokenPair, Refusal> {
         let refresh = refresh
-            .ip(self.address.of(&request.extensions, &request.headers))
+            .ip(self.ip(request))
             .user_agent(user_agent(&request.headers));
         let pair = self.issuer.refresh(refresh).await;
+        if let Some(charge) = charge {
+            let failed = pair.as_ref().err().map(RefreshError::kind);
+            self.settle(request, charge, failed)?;
+        }
         pair.map_err(|error| match error.kind() {
             RefreshErrorKind::Unproved => self.invalid_proof(ProofErrorKind::Missing),
             kind => dialect.refusal(kind),

@@ -1,5 +1,5 @@
+use http::StatusCode;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
 
 use super::Response;
 use super::endpoints::Shared;
@@ -13,13 +13,9 @@ use crate::verify::Verify as _;
 impl Shared {
     /// RFC 7009: whether the token was any good, or another client's, is nobody's business. An
     /// access token stands for its session.
-    pub(super) async fn revoke(
-        &self,
-        headers: &HeaderMap,
-        body: &[u8],
-    ) -> Result<Response, Refusal> {
+    pub(super) async fn revoke(&self, request: &Parts, body: &[u8]) -> Result<Response, Refusal> {
         let form = Form::parse(body)?;
-        let client = self.clients.authenticate(headers, &form)?;
+        let client = self.authenticate(request, &form)?;
         let token = form.get("token").ok_or(Refusal::invalid("No token"))?;
         let session = match self.session_of(token).await {
             Some(sid) => self.issuer.find(sid).await?,

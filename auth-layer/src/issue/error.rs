@@ -111,8 +111,10 @@ impl RefreshError {
 pub enum RefreshErrorKind {
     /// Not a refresh token at all.
     Malformed,
-    /// Forged, or made with a secret that is no longer accepted.
+    /// The token is forged or damaged.
     BadTag,
+    /// The token names a refresh secret that is not in use here, such as a retired one.
+    UnknownSecret,
     /// The store has no such session.
     Unknown,
     /// The session was revoked before.
@@ -149,6 +151,7 @@ impl RefreshErrorKind {
         match self {
             Self::Malformed => "malformed",
             Self::BadTag => "bad_tag",
+            Self::UnknownSecret => "unknown_secret",
             Self::Unknown => "unknown",
             Self::Revoked => "revoked",
             Self::Expired => "expired",
@@ -170,7 +173,10 @@ impl fmt::Display for RefreshError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             RefreshErrorKind::Malformed => "this is not a refresh token",
-            RefreshErrorKind::BadTag => "the refresh token was not made with a secret in use",
+            RefreshErrorKind::BadTag => "the refresh token is forged or damaged",
+            RefreshErrorKind::UnknownSecret => {
+                "the refresh token was made with a secret that is not in use"
+            }
             RefreshErrorKind::Unknown => "the session is unknown",
             RefreshErrorKind::Revoked => "the session was revoked",
             RefreshErrorKind::Expired => "the session expired",
@@ -205,6 +211,7 @@ impl From<TokenError> for RefreshError {
         match error.kind() {
             TokenErrorKind::Malformed => RefreshErrorKind::Malformed.into(),
             TokenErrorKind::BadTag => RefreshErrorKind::BadTag.into(),
+            TokenErrorKind::UnknownSecret => RefreshErrorKind::UnknownSecret.into(),
         }
     }
 }

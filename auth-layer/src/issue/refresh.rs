@@ -84,7 +84,10 @@ impl Core {
         };
         let which = Selection::One(presented.session());
         let mut found = self.store.list(which, now).await?.into_iter();
-        let current = found.find(|it| it.chain.current == presented.hash());
+        let current = found.find(|it| {
+            it.chain.current == presented.hash()
+                && it.belongs_to(request.client_id.as_deref(), request.jkt)
+        });
         if current.is_none_or(|it| it.scopes.contains_all(wanted)) {
             Ok(())
         } else {

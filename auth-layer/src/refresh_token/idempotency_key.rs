@@ -29,6 +29,11 @@ impl IdempotencyKey {
         }
     }
 
+    /// A hash of the key, for comparing keys.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        sha256(&self.0)
+    }
+
     pub(super) fn hash(key: Option<&Self>) -> [u8; 32] {
         sha256(key.map_or(&[], |it| &it.0))
     }

@@ -69,9 +69,15 @@ impl RefreshSecrets {
     /// Reads a token, once its tag has shown that one of these secrets made it.
     pub(crate) fn open(&self, text: &str) -> Result<Presented<'_>, TokenError> {
         let tagged = Tagged::decode(text)?;
-        let maker = self
+        let mut named = self
             .all()
-            .find(|it| it.key_id == tagged.key_id() && it.made(&tagged))
+            .filter(|secret| secret.key_id == tagged.key_id())
+            .peekable();
+        if named.peek().is_none() {
+            return Err(TokenErrorKind::UnknownSecret.into());
+        }
+        let maker = named
+            .find(|secret| secret.made(&tagged))
             .ok_or(TokenErrorKind::BadTag)?;
         Ok(Presented {
             fields: tagged.fields()?,

@@ -44,7 +44,7 @@ fn every_flipped_bit_is_noticed() {
 }
 
 #[test]
-fn garbage_is_malformed_and_a_strangers_token_has_a_bad_tag() {
+fn garbage_is_malformed_a_forgery_has_a_bad_tag_and_another_secret_is_unknown() {
     let secrets = secrets();
     for text in ["", "x", "ä", &"A".repeat(91), &"A".repeat(10_000)] {
         assert_eq!(kind(secrets.open(text)), Some(TokenErrorKind::Malformed));
@@ -53,8 +53,11 @@ fn garbage_is_malformed_and_a_strangers_token_has_a_bad_tag() {
     let token = first(&stranger).token;
     assert_eq!(
         kind(secrets.open(token.expose())),
-        Some(TokenErrorKind::BadTag)
+        Some(TokenErrorKind::UnknownSecret)
     );
+    let both = secrets.previous(&[2; 32]).unwrap();
+    let forged = token.expose()[..token.expose().len() - 2].to_owned() + "AA";
+    assert_eq!(kind(both.open(&forged)), Some(TokenErrorKind::BadTag));
 }
 
 #[test]

@@ -238,6 +238,9 @@ async fn a_secret_that_was_not_announced_costs_a_refresh_at_who_does_not_know_it
     let [old, replaced] = [Secrets::Old, Secrets::Replaced].map(|it| node(&store, it));
     let pair = old.issuer.start(NewSession::new("alice")).await.unwrap();
     let next = replaced.issuer.refresh(keyed(&pair, 1)).await.unwrap();
-    assert_eq!(kind(&old, keyed(&next, 2)).await, RefreshErrorKind::BadTag);
+    assert_eq!(
+        kind(&old, keyed(&next, 2)).await,
+        RefreshErrorKind::UnknownSecret
+    );
     assert!(replaced.issuer.refresh(keyed(&next, 2)).await.is_ok());
 }

@@ -228,7 +228,7 @@ async fn sessions_go_on_when_the_refresh_secret_is_replaced() {
     let without = with(RefreshSecrets::new(&[8; 32]).unwrap());
     assert_eq!(
         kind(&without, keyed(&next, 3)).await,
-        RefreshErrorKind::BadTag
+        RefreshErrorKind::UnknownSecret
     );
 }
 
