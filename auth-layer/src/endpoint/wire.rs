@@ -26,6 +26,13 @@ pub(super) fn cookie_response(pair: &TokenPair, cookies: &CookieMode, now: Times
     response
 }
 
+/// Adds values of `Set-Cookie` to those that a response has.
+pub(super) fn add_cookies(response: &mut Response, cookies: impl Iterator<Item = HeaderValue>) {
+    for cookie in cookies {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+}
+
 fn pair_response(pair: &TokenPair, refresh_token: Option<&RefreshToken>) -> Response {
     json(&PairBody {
         access_token: pair.access_token(),

@@ -115,6 +115,9 @@ pub enum RefreshErrorKind {
     BadTag,
     /// The token names a refresh secret that is not in use here, such as a retired one.
     UnknownSecret,
+    /// The request carried cookies of different sessions, one of which may have been planted.
+    /// Nothing is revoked.
+    SeveralSessions,
     /// The store has no such session.
     Unknown,
     /// The session was revoked before.
@@ -152,6 +155,7 @@ impl RefreshErrorKind {
             Self::Malformed => "malformed",
             Self::BadTag => "bad_tag",
             Self::UnknownSecret => "unknown_secret",
+            Self::SeveralSessions => "several_sessions",
             Self::Unknown => "unknown",
             Self::Revoked => "revoked",
             Self::Expired => "expired",
@@ -177,6 +181,7 @@ impl fmt::Display for RefreshError {
             RefreshErrorKind::UnknownSecret => {
                 "the refresh token was made with a secret that is not in use"
             }
+            RefreshErrorKind::SeveralSessions => "the cookies are of different sessions",
             RefreshErrorKind::Unknown => "the session is unknown",
             RefreshErrorKind::Revoked => "the session was revoked",
             RefreshErrorKind::Expired => "the session expired",

@@ -129,7 +129,7 @@ fn whatever_cookies_and_credentials_are_sent_the_answer_is_a_refusal() {
         "[ -~]{0,30}",
         Just(format!("{token}x")),
         Just(format!("{token}\"")),
-        Just(format!("{token}; __Host-refresh=x")),
+        Just(format!("{token}x; __Host-refresh=x")),
         Just(format!(" {}", &token[1..])),
     ];
     let pair = ("(__Host-refresh|a)", "[ =]{1,2}", text, "[; ]{0,2}");
