@@ -90,7 +90,7 @@ impl TokenEndpoints {
     }
 
     /// The scopes that an access token needs for `/sessions`, where a user's sessions are listed and
-    /// ended. Default: none. Set it where others than your own apps get tokens.
+    /// ended. Default: none, and tokens of sessions that belong to an OAuth client are refused there.
     pub fn sessions_scopes(mut self, scopes: Scopes) -> Self {
         self.shared().sessions_scopes = scopes;
         self
