@@ -38,8 +38,8 @@
 //! | `GET /.well-known/jwks.json` | | the public keys |
 //! | `GET /.well-known/oauth-authorization-server` | | RFC 8414 |
 //!
-//! An `Idempotency-Key` may come with every refresh: 16 to 64 random bytes, base64url, in quotes. A
-//! token response has the member `"idempotent": true`, by which a client knows that the server honours
+//! An `Idempotency-Key` may come with every refresh: 16 to 255 visible ASCII
+//! characters, with or without double quotes, such as a UUID. A token response has the member `"idempotent": true`, by which a client knows that the server honours
 //! the header.
 //!
 //! # Sessions

@@ -115,3 +115,29 @@ fn no_secret_prints_itself() {
     );
     assert_eq!(format!("{secrets:?}"), "RefreshSecrets { others: 0, .. }");
 }
+
+/// A repeat may cross an update of the server.
+#[test]
+fn a_key_in_base64url_is_hashed_as_its_bytes_and_another_text_as_itself() {
+    let hash = |text: &str| IdempotencyKey::hash(Some(&text.parse().unwrap()));
+    let of_bytes = |bytes: &[u8]| IdempotencyKey::hash(Some(&IdempotencyKey::new(bytes).unwrap()));
+    assert_eq!(hash("AQEBAQEBAQEBAQEBAQEBAQ"), of_bytes(&[1; 16]));
+    assert_eq!(hash(&"A".repeat(86)), of_bytes(&[0; 64]));
+    let texts = [
+        "urn:uuid:9f1c2a66-0f1d-4a53-9d53-0c7cf0a4b0f2",
+        "sixteen-letters.",
+        "AQEBAQEBAQEBAQEBAQEBAR",
+        &"A".repeat(87),
+    ];
+    for text in texts {
+        assert_eq!(hash(text), hash::sha256(text.as_bytes()), "{text}");
+    }
+    for bad in [
+        "",
+        "fifteen-letters",
+        "a text with blanks",
+        &"A".repeat(256),
+    ] {
+        assert!(bad.parse::<IdempotencyKey>().is_err(), "{bad}");
+    }
+}
