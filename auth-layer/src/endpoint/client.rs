@@ -4,8 +4,8 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{self, Digest};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 
 use super::form::Form;
 use super::refusal::Refusal;
@@ -34,7 +34,9 @@ impl Clients {
             };
         };
         if form.get("client_secret").is_some() || stated.is_some_and(|it| it != basic.id) {
-            return Err(Refusal::invalid("The client proves itself in two ways"));
+            return Err(Refusal::invalid(
+                "The client authenticated with more than one method",
+            ));
         }
         let secret = Some(&*basic.secret).filter(|it| !it.is_empty());
         self.check(&basic.id, secret)
@@ -87,6 +89,9 @@ fn basic(headers: &HeaderMap) -> Result<Option<Basic>, Refusal> {
     if values.next().is_some() {
         return Err(Refusal::invalid("Authorization occurs twice"));
     }
+    if carries_access_token(value) {
+        return Ok(None);
+    }
     let parse = || {
         let (scheme, encoded) = value.to_str().ok()?.split_once(' ')?;
         let decoded = BASE64_STANDARD.decode(encoded.trim()).ok()?;
@@ -98,6 +103,14 @@ fn basic(headers: &HeaderMap) -> Result<Option<Basic>, Refusal> {
     };
     let refusal = || Refusal::INVALID_CLIENT.challenge_basic();
     parse().map(Some).ok_or_else(refusal)
+}
+
+/// Whether an `Authorization` carries an access token, which authenticates no client.
+fn carries_access_token(value: &HeaderValue) -> bool {
+    let scheme = value.as_bytes().split(|byte| *byte == b' ').next();
+    scheme.is_some_and(|scheme| {
+        scheme.eq_ignore_ascii_case(b"bearer") || scheme.eq_ignore_ascii_case(b"dpop")
+    })
 }
 
 fn form_decoded(text: &str) -> String {

@@ -114,17 +114,33 @@ impl Shared {
         let token = RefreshToken::from(token.ok_or(Refusal::invalid("No refresh_token"))?);
         let scopes = form.get("scope").map(str::parse).transpose();
         let scopes = scopes.map_err(|_| Refusal::INVALID_SCOPE)?;
+        let audiences = self.targets(&form)?;
         let charge = self.admit(request, &token, key.as_ref())?;
         let proof = self.prove(request, charge).await?;
         let refresh = RefreshRequest::new(token)
             .idempotency_key(key)
             .proved_key(proof.jkt)
             .client_id(client_id)
+            .audiences(audiences)
             .scopes(scopes);
         let pair = self
             .exchange(request, refresh, charge, Dialect::OAUTH)
             .await?;
         Ok(proof.hand_out(token_response(&pair)))
+    }
+
+    /// The audiences that the resources of a request name; none if it names no resource (RFC 8707 s2).
+    /// They are looked at before the rotation, so that an unknown one costs no token.
+    fn targets(&self, form: &Form<'_>) -> Result<Vec<String>, Refusal> {
+        let (known, wanted) = (self.issuer.audiences(), form.resources());
+        let is_wanted = |audience: &&String| wanted.contains(audience.as_str());
+        let targets: Vec<_> = known.iter().filter(is_wanted).cloned().collect();
+        let is_known = |resource: &str| targets.iter().any(|target| target == resource);
+        if wanted.iter().all(|resource| is_known(resource)) {
+            Ok(targets)
+        } else {
+            Err(Refusal::INVALID_TARGET)
+        }
     }
 
     async fn exchange(

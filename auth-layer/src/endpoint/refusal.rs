@@ -43,6 +43,11 @@ impl Refusal {
         "invalid_scope",
         "The scope exceeds what was granted, or is malformed",
     );
+    pub(super) const INVALID_TARGET: Self = Self::new(
+        StatusCode::BAD_REQUEST,
+        "invalid_target",
+        "A resource is not one that tokens are issued for",
+    );
     pub(super) const INVALID_CLIENT: Self = Self::new(
         StatusCode::UNAUTHORIZED,
         "invalid_client",

@@ -12,6 +12,7 @@ use super::background::Background;
 use super::builder::{Names, TokenIssuerBuilder};
 use super::claims::ErasedClaims;
 use super::cleanup::Cleanup;
+use super::mint::Access;
 use super::{
     IssueError, NewSession, Random, RefreshError, RefreshRequest, SessionEvent, TokenPair,
 };
@@ -262,8 +263,12 @@ impl Core {
                 lifetimes,
             )
         };
-        let scopes = session.scopes.clone();
-        let pair = self.pair(&session, first.token, scopes, &session.claims, now)?;
+        let access = Access {
+            scopes: session.scopes.clone(),
+            client_id: None,
+            audiences: &[],
+        };
+        let pair = self.pair(&session, first.token, access, &session.claims, now)?;
         let (sid, subject) = (session.id, session.subject.clone());
         self.store.insert(session).await?;
         self.tell(SessionEvent::Started { sid, subject });

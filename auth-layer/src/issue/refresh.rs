@@ -1,6 +1,7 @@
 use tokio::time::timeout;
 
 use super::issuer::Core;
+use super::mint::Access;
 use super::{RefreshError, RefreshErrorKind, RefreshRequest, SessionEvent, TokenPair};
 use crate::clock::Timestamp;
 use crate::metrics::Stopwatch;
@@ -68,7 +69,12 @@ impl Core {
             _ => child.token,
         };
         let claims = self.claims_of(&session, now).await?;
-        Ok(self.pair(&session, token, scopes, &claims, now)?)
+        let access = Access {
+            scopes,
+            client_id: request.client_id.as_deref(),
+            audiences: &request.audiences,
+        };
+        Ok(self.pair(&session, token, access, &claims, now)?)
     }
 
     /// Before the rotation, so that asking for too much costs nobody the token. Scopes of a session

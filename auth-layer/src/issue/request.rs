@@ -102,6 +102,8 @@ pub struct RefreshRequest {
     pub(super) ip: Option<IpAddr>,
     pub(super) user_agent: Option<String>,
     pub(super) jkt: Option<Thumbprint>,
+    /// Those of the issuer's audiences that the access token is for; all of them if there is none.
+    pub(super) audiences: Vec<String>,
 }
 
 impl RefreshRequest {
@@ -115,7 +117,14 @@ impl RefreshRequest {
             ip: None,
             user_agent: None,
             jkt: None,
+            audiences: Vec::new(),
         }
+    }
+
+    /// Narrows this access token to some of the issuer's audiences (RFC 8707 s2).
+    pub(crate) fn audiences(mut self, audiences: Vec<String>) -> Self {
+        self.audiences = audiences;
+        self
     }
 
     /// The key that was proved with this request (RFC 9449 s5). To a session that is not bound it means
@@ -137,7 +146,8 @@ impl RefreshRequest {
         self
     }
 
-    /// The OAuth client that was authenticated.
+    /// The OAuth client that was authenticated. Its access token names it, unless the session belongs
+    /// to a client.
     pub fn client_id(mut self, client_id: Option<String>) -> Self {
         self.client_id = client_id;
         self
