@@ -334,3 +334,32 @@ fn payload(token: &str) -> serde_json::Value {
     let bytes = base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(part);
     serde_json::from_slice(&bytes.unwrap()).unwrap()
 }
+
+/// RFC 6749 s2.3.1 wants both halves form-encoded, and many clients do not encode them.
+#[tokio::test]
+async fn a_basic_secret_is_read_encoded_or_raw_but_never_half_of_each() {
+    use base64::Engine as _;
+    let mut server = Server::new(MemoryStore::new());
+    server.endpoints = (server.endpoints.clone())
+        .confidential_client("web", "s3cret/+%2B")
+        .confidential_client("a%62", "half+")
+        .confidential_client("ab", "raw+secret");
+    let token = async |pair: &str, more: &str| {
+        let token = signed_in(&server).await;
+        let mut request = post("/token", FORM, form(&token, more));
+        let encoded = base64::prelude::BASE64_STANDARD.encode(pair);
+        let value = header(&format!("Basic {encoded}"));
+        request.headers_mut().insert("authorization", value);
+        server.send(request).await.status.as_u16()
+    };
+    assert_eq!(token("web:s3cret%2F%2B%252B", "").await, 200, "encoded");
+    assert_eq!(token("web:s3cret/+%2B", "").await, 200, "raw");
+    assert_eq!(token("web:s3cret/+%2B", "&client_id=web").await, 200);
+    assert_eq!(token("a%62:half+", "&client_id=a%2562").await, 200, "raw");
+    assert_eq!(token("ab:raw+secret", "").await, 200, "raw");
+    assert_eq!(token("a%62:raw%2Bsecret", "").await, 200, "encoded");
+    assert_eq!(token("a%62:raw+secret", "").await, 401, "half of each");
+    assert_eq!(token("ab:half+", "").await, 401, "half of each");
+    assert_eq!(token("web:s3cret/ +", "").await, 401);
+    assert_eq!(token("web:s3cret/+%2B", "&client_id=ab").await, 400);
+}
