@@ -45,7 +45,8 @@
 //! # Sessions
 //! `/sessions` wants an access token of this issuer, as bearer or, of a session that is bound to a key,
 //! with a [proof](TokenEndpoints::dpop), and is about the sessions of its subject: a list of `{"sid", "label", "created_at", "rotated_at", "ip", "user_agent", "current"}`,
-//! times in seconds since the Unix epoch. To log out everywhere, `DELETE /sessions`, then
+//! times in seconds since the Unix epoch. A token whose session belongs to an OAuth client is refused
+//! unless [a scope](TokenEndpoints::sessions_scopes) is named for it. To log out everywhere, `DELETE /sessions`, then
 //! `POST /logout`. After a change of password call
 //! [`revoke_others`](crate::TokenIssuer::revoke_others).
 //!
