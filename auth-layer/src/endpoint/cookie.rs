@@ -2,10 +2,12 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::time::Duration;
 
-use http::header::COOKIE;
+use http::header::{COOKIE, ORIGIN};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
-use super::csrf::{Csrf, is_safe_origin};
+use super::refusal::Refusal;
+use crate::csrf::{Csrf, is_safe_origin};
 use crate::refresh_token::RefreshToken;
 
 /// Keeps the refresh token of a browser in a cookie that no script can read, and sees to it that no
@@ -41,7 +43,7 @@ pub struct CookieMode {
     lax: bool,
     insecure: bool,
     pub(super) plain: bool,
-    pub(super) csrf: Csrf,
+    csrf: Csrf,
 }
 
 impl CookieMode {
@@ -140,6 +142,16 @@ impl CookieMode {
     pub(super) fn clear_others(&self) -> impl Iterator<Item = HeaderValue> {
         let paths = self.other_paths().into_iter();
         paths.map(|path| self.cookie("", 0, &path))
+    }
+
+    /// Rejects a request that another site may have sent.
+    pub(super) fn check_csrf(&self, request: &Parts) -> Result<(), Refusal> {
+        if self.csrf.allows(&request.uri, &request.headers) {
+            return Ok(());
+        }
+        let origin = request.headers.get(ORIGIN);
+        tracing::info!(target: "auth_layer::session", ?origin, "cross-site request refused");
+        Err(Refusal::csrf())
     }
 
     /// The tokens of all cookies of the name, each once. A browser sends several if they were set

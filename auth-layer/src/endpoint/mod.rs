@@ -120,7 +120,6 @@ mod body;
 mod client;
 mod cookie;
 mod credential;
-mod csrf;
 mod denial;
 mod documents;
 mod endpoints;

@@ -36,7 +36,7 @@ impl Shared {
         if tokens.is_empty() {
             return Err(Refusal::no_token());
         }
-        cookies.csrf.check(request)?;
+        cookies.check_csrf(request)?;
         if key.is_none() && !cookies.plain {
             return Err(Refusal::csrf());
         }

@@ -39,7 +39,7 @@ impl Shared {
         let cookies = self.cookies.as_ref();
         let cookies = cookies.ok_or(Refusal::invalid("No refresh_token"))?;
         // Without a cookie too: else another site could have the browser drop it.
-        cookies.csrf.check(request)?;
+        cookies.check_csrf(request)?;
         let tokens = cookies.read(&request.headers);
         let opened = tokens.iter().filter_map(|it| self.issuer.open(it).ok());
         let sessions: BTreeSet<_> = opened.map(|presented| presented.session()).collect();

@@ -40,10 +40,13 @@ mod jwks {
 }
 mod protect {
     mod contract;
+    mod cookies;
     mod grpc;
     mod http;
     mod metrics;
+    mod preflight;
     mod rules;
+    mod waiting;
 }
 mod store {
     mod laws;
