@@ -19,7 +19,7 @@ mod list;
 mod single;
 
 pub use crowd::{
-    a_kept_token_serves_all_who_prove_its_key,
+    a_kept_token_serves_all_who_prove_its_key, a_refused_rotation_is_not_carried_out,
     competing_keys_leave_one_child_and_a_revoked_session, repeats_of_one_refresh_get_one_child,
     revocation_wins_over_rotations,
 };
@@ -53,6 +53,7 @@ pub async fn all<S: SessionStore>(store: S) {
     competing_keys_leave_one_child_and_a_revoked_session(&store).await;
     revocation_wins_over_rotations(&store).await;
     a_kept_token_serves_all_who_prove_its_key(&store).await;
+    a_refused_rotation_is_not_carried_out(&store).await;
     revocations_reach_whoever_listens(&store).await;
     a_listener_that_was_away_catches_up(&store).await;
     a_listener_that_starts_in_a_storm_misses_nothing(&store).await;

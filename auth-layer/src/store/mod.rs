@@ -22,6 +22,8 @@ pub mod rotation;
 mod session;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod ticket;
 
 #[cfg(any(test, feature = "test-util"))]
 pub mod conformance;
@@ -50,6 +52,7 @@ use crate::clock::Timestamp;
 ///
 /// Each method happens entirely or not at all, also when its future is dropped, and is durable once
 /// it has answered (as far as the store is). An error means: not known to have happened, ask again.
+/// Work that waits when its caller is refused is withdrawn first, so that a repeat by that caller is not taken for reuse.
 /// Implementations may write `async fn`. An issuer boxes the futures itself, one small allocation
 /// beside each trip to the store, so that its own type does not name the store.
 pub trait SessionStore: Send + Sync + 'static {
@@ -62,6 +65,9 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Decides what becomes of a refresh token and applies it, in one atomic step: exactly what
     /// [`Chain::rotate`] does. If it advances, `ip` and `user_agent` replace those of the session
     /// where they are given; if it is reuse, the session was revoked by [`RevokedBy::Reuse`].
+    ///
+    /// A rotation that has not begun within [`Rotation::timeout`] is not carried out, and the answer is
+    /// [`StoreErrorKind::Unavailable`]. One that has begun is waited for.
     fn rotate(
         &self,
         rotation: Rotation,

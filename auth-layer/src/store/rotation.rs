@@ -51,11 +51,14 @@ pub struct Rotation {
     pub ip: Option<IpAddr>,
     /// With which program.
     pub user_agent: Option<String>,
+    /// How long the caller waits for the rotation to begin. A store does not begin it later: the caller is refused then, and
+    /// its repeat would be taken for reuse.
+    pub timeout: Duration,
 }
 
 impl Rotation {
     /// A rotation without idempotency key, leeway, client, key or origin, for a session that may stay
-    /// unused for 14 days.
+    /// unused for 14 days. Its caller waits for 10 seconds.
     pub fn new(
         session: SessionId,
         generation: u64,
@@ -77,6 +80,7 @@ impl Rotation {
             keep_bound: false,
             ip: None,
             user_agent: None,
+            timeout: LONGEST_WAIT,
         }
     }
 
@@ -86,6 +90,9 @@ impl Rotation {
         (!self.repeat_leeway.is_zero()).then(|| self.now.minus(self.repeat_leeway))
     }
 }
+
+/// How long a caller of a store waits for its work to begin.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// The part of a session that rotations change: the newest two links of its chain of tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
-use sqlx::{PgPool, Postgres, Row as _, query};
+use sqlx::{Executor as _, PgPool, Postgres, Row as _, SqlSafeStr as _, query};
+use tokio::time::Instant;
 
 use super::batch::{Batch, Rows};
 use super::failure::Failure;
@@ -16,7 +17,19 @@ use crate::store::{
 /// Rotates all sessions of the batch in one transaction, then answers. After a failure, who is left
 /// in it was not answered.
 pub(super) async fn rotate(on: &mut PgConnection, batch: &mut Batch) -> Result<(), Failure> {
-    let rotated = fetch(on, bind_rotations(batch)).await?;
+    // To parse a new statement may wait for a lock on the table, and must not count as begun.
+    let prepared = in_time(LONGEST_STATEMENT, on.prepare(ROTATE.into_sql_str()));
+    prepared.await.map_err(Failure::of_a_read)?;
+    let now = Instant::now();
+    batch.begin(now);
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let rotated = in_time(
+        LONGEST_ROTATION,
+        bind_rotations(batch, now).fetch_all(&mut *on),
+    );
+    let rotated = rotated.await?;
     batch.decided(by_id(rotated));
     if batch.is_empty() {
         return Ok(());
@@ -27,11 +40,12 @@ pub(super) async fn rotate(on: &mut PgConnection, batch: &mut Batch) -> Result<(
     Ok(())
 }
 
-fn bind_rotations(batch: &Batch) -> Query<'static, Postgres, PgArguments> {
+fn bind_rotations(batch: &Batch, now: Instant) -> Query<'static, Postgres, PgArguments> {
     fn column<T>(batch: &Batch, of: impl Fn(&Rotation) -> T) -> Vec<T> {
         batch.rotations().map(of).collect()
     }
-    query(include_str!("rotate.sql"))
+    let patience = batch.patience(now).map(|it| it.as_secs_f64() * 1_000.0);
+    query(ROTATE)
         .bind(column(batch, id))
         .bind(column(batch, |it| count(it.generation)))
         .bind(column(batch, |it| *it.presented.as_bytes()))
@@ -47,7 +61,10 @@ fn bind_rotations(batch: &Batch) -> Query<'static, Postgres, PgArguments> {
         .bind(column(batch, |it| it.user_agent.clone()))
         .bind(column(batch, |it| it.jkt.map(|it| *it.as_bytes())))
         .bind(column(batch, |it| it.keep_bound))
+        .bind(patience.collect::<Vec<_>>())
 }
+
+const ROTATE: &str = include_str!("rotate.sql");
 
 pub(super) async fn insert(pool: &PgPool, it: &Session) -> Result<(), StoreError> {
     let millis = Timestamp::as_millis;
@@ -182,14 +199,24 @@ async fn fetch(
     on: &mut PgConnection,
     query: Query<'_, Postgres, PgArguments>,
 ) -> Result<Vec<PgRow>, Failure> {
-    match tokio::time::timeout(LONGEST_STATEMENT, query.fetch_all(on)).await {
-        Ok(rows) => rows.map_err(Failure::during),
-        Err(_) => Err(Failure::timeout(LONGEST_STATEMENT)),
+    in_time(LONGEST_STATEMENT, query.fetch_all(on)).await
+}
+
+async fn in_time<T>(
+    limit: Duration,
+    work: impl Future<Output = sqlx::Result<T>>,
+) -> Result<T, Failure> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(done) => done.map_err(Failure::during),
+        Err(_) => Err(Failure::timeout(limit)),
     }
 }
 
 /// The server gives up before; this is for one that cannot say so.
 const LONGEST_STATEMENT: Duration = Duration::from_secs(9);
+/// A rotation that was sent may have happened, so its caller waits for the outcome. A server that is silent for this long is
+/// taken for a lost connection: the client has gone by then.
+const LONGEST_ROTATION: Duration = Duration::from_secs(30);
 
 /// A row whose id makes no sense belongs to nobody.
 fn by_id(rows: Vec<PgRow>) -> Rows {

@@ -5,6 +5,7 @@ mod open;
 mod probe;
 mod recent;
 mod scripts;
+mod time;
 
 use std::fmt;
 
@@ -69,6 +70,10 @@ use crate::clock::Timestamp;
 /// the server says that it is no primary any more. A primary that was demoted under open connections
 /// decides nothing: each script is one that writes, which it refuses. Who only listens asks every
 /// five seconds what the server is.
+///
+/// A rotation that was sent is waited for until the connection is lost, or silent for 30 seconds, since it may have happened.
+/// Each carries the time at which its caller is refused, by the server's own clock: Redis does nothing with one that it reaches
+/// later.
 ///
 /// What was asked over a connection that is lost is asked again where a repeat changes nothing; a
 /// refresh without an idempotency key is not, as it may have happened: its caller gets a

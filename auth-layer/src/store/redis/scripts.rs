@@ -5,6 +5,7 @@ use ::redis::{Pipeline, RedisError, Script, cmd, pipe};
 use super::fields::{self, Fields};
 use super::link::{Link, is_lost};
 use super::recent::{Recent, is_recent};
+use super::time::ServerTime;
 use crate::clock::Timestamp;
 use crate::refresh_token::SessionId;
 use crate::store::{
@@ -16,6 +17,7 @@ use crate::store::{
 pub(super) struct Scripts {
     pub(super) link: Link,
     pub(super) recent: Recent,
+    time: ServerTime,
     insert: Arc<Script>,
     rotate: Arc<Script>,
     revoke: Arc<Script>,
@@ -26,6 +28,7 @@ impl Scripts {
         let script = |code| Arc::new(Script::new(code));
         Self {
             recent: Recent::new(link.clone()),
+            time: ServerTime::new(link.clone()),
             link,
             insert: script(include_str!("insert.lua")),
             rotate: script(include_str!("rotate.lua")),
@@ -81,15 +84,13 @@ impl Scripts {
             .arg(optional(it.user_agent.as_deref()))
             .arg(it.jkt.as_ref().map_or(&[][..], |it| it.as_bytes()))
             .arg(u8::from(it.keep_bound));
-        let mut is_repeat = false;
-        let (number, fields) = match self.link.ask(&call).await {
-            Err(error) if it.keyed && is_lost(&error) => {
-                is_repeat = true;
-                self.link.ask(&call).await
-            }
-            result => result,
+        call.arg(self.time.in_future(it.timeout).await.map_err(unavailable)?);
+        let (answer, is_repeat) = self.link.ask_patiently(&call, it.keyed).await;
+        let (number, fields): (u8, Fields) = answer.map_err(unavailable)?;
+        if number == TOO_LATE {
+            self.time.forget();
+            return Err(StoreErrorKind::Unavailable.into());
         }
-        .map_err(unavailable)?;
         if is_recent(&fields, it.now) {
             self.recent.add(&[it.session], it.now).await;
         }
@@ -194,6 +195,9 @@ impl Scripts {
 }
 
 const REVOKE: &str = include_str!("revoke.lua");
+
+/// The outcome of a script that Redis reached after its caller was refused.
+const TOO_LATE: u8 = 8;
 
 /// How many sessions of a subject are asked for in one go: others come in between.
 const AT_ONCE: usize = 256;

@@ -1,5 +1,6 @@
 //! What is Redis's own; the laws of all stores are in `tests/it/store/laws.rs`.
 
+mod late;
 mod open;
 mod recent;
 
