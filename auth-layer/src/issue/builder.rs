@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::background::Background;
-use super::claims::{ClaimsSource, ErasedClaims, StoredClaims};
+use super::claims::{ClaimsSource, ErasedClaims};
 use super::cleanup::Cleanup;
 use super::issuer::{Core, Sink};
 use super::{IssuerConfigError, Random, SessionEvent, SystemRandom, TokenIssuer};
@@ -20,7 +20,7 @@ pub struct TokenIssuerBuilder {
     keys: SigningKeys,
     secrets: RefreshSecrets,
     store: Arc<dyn ErasedStore>,
-    claims: Arc<dyn ErasedClaims>,
+    claims: Option<Arc<dyn ErasedClaims>>,
     claims_timeout: Duration,
     issuer: String,
     audiences: Vec<String>,
@@ -48,7 +48,7 @@ impl TokenIssuerBuilder {
             keys,
             secrets,
             store,
-            claims: Arc::new(StoredClaims),
+            claims: None,
             claims_timeout: Duration::from_secs(10),
             issuer: String::new(),
             audiences: Vec::new(),
@@ -131,10 +131,10 @@ impl TokenIssuerBuilder {
         self
     }
 
-    /// Asks `source` for the claims of each access token after the first. Default: those that the
-    /// session started with.
+    /// Asks `source` for the claims of each access token, at sign-in and before each rotation. Default: those that the session
+    /// started with.
     pub fn claims_source(mut self, source: impl ClaimsSource) -> Self {
-        self.claims = Arc::new(source);
+        self.claims = Some(Arc::new(source));
         self
     }
 

@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::fmt;
 
-use super::NoRandomness;
+use super::{ClaimsError, NoRandomness};
 use crate::keys::KeyError;
 use crate::proof::ProofErrorKind;
 use crate::refresh_token::{TokenError, TokenErrorKind};
@@ -29,6 +29,10 @@ impl IssueError {
 pub enum IssueErrorKind {
     /// The store did not take it.
     Store,
+    /// The source of claims is unavailable.
+    Claims,
+    /// The source of claims refused the subject.
+    Refused,
     /// There was no randomness to be had.
     Randomness,
     /// The access token was not signed.
@@ -39,6 +43,8 @@ impl fmt::Display for IssueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             IssueErrorKind::Store => "the session was not stored",
+            IssueErrorKind::Claims => "the source of claims is unavailable",
+            IssueErrorKind::Refused => "the source of claims refused the subject",
             IssueErrorKind::Randomness => "there is no randomness for a new session",
             IssueErrorKind::Signing => "the access token was not signed",
         })
@@ -58,6 +64,17 @@ impl From<StoreError> for IssueError {
             kind: IssueErrorKind::Store,
             source,
         }
+    }
+}
+
+impl From<ClaimsError> for IssueError {
+    fn from(error: ClaimsError) -> Self {
+        let kind = match error.is_refusal() {
+            true => IssueErrorKind::Refused,
+            false => IssueErrorKind::Claims,
+        };
+        let source = error.into();
+        Self { kind, source }
     }
 }
 

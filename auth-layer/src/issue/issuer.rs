@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinError;
+use tokio::time::timeout;
 use tracing::Instrument as _;
 use zeroize::Zeroizing;
 
@@ -14,14 +15,15 @@ use super::claims::ErasedClaims;
 use super::cleanup::Cleanup;
 use super::mint::Access;
 use super::{
-    IssueError, NewSession, Random, RefreshError, RefreshRequest, SessionEvent, TokenPair,
+    ClaimsError, IssueError, NewSession, Random, RefreshError, RefreshRequest, SessionEvent,
+    TokenPair,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::keys::SigningKeys;
 use crate::refresh_token::{RefreshSecrets, RefreshToken, SessionId};
 use crate::revocation::Revocations;
 use crate::store::{
-    ErasedStore, FeedStatus, RevokedBy, Selection, Session, SessionStore, StoreError,
+    CustomClaims, ErasedStore, FeedStatus, RevokedBy, Selection, Session, SessionStore, StoreError,
     StoreErrorKind,
 };
 use crate::verify::{Verifier, VerifierBuilder};
@@ -36,8 +38,8 @@ use crate::verify::{Verifier, VerifierBuilder};
 /// [cleans up](TokenIssuerBuilder::cleanup_every). They begin when it is built on a tokio runtime, else
 /// when it is first used on one, and end with the last clone.
 ///
-/// A call that was begun is carried through, even if its future is dropped: a client that hangs up
-/// cannot keep a theft from being told.
+/// A rotation or revocation that was begun is carried through, even if its future is dropped: a client that hangs up
+/// cannot keep reuse from being reported.
 ///
 /// # Panics
 /// Its methods panic outside a tokio runtime.
@@ -48,7 +50,8 @@ pub(super) struct Core {
     pub(super) keys: SigningKeys,
     pub(super) secrets: RefreshSecrets,
     pub(super) store: Arc<dyn ErasedStore>,
-    pub(super) claims: Arc<dyn ErasedClaims>,
+    /// None for those that are kept with the session.
+    pub(super) claims: Option<Arc<dyn ErasedClaims>>,
     pub(super) claims_timeout: Duration,
     pub(super) names: Names,
     pub(super) access_ttl: Duration,
@@ -81,7 +84,7 @@ impl TokenIssuer {
     /// Starts a session: call it once you know who signed in.
     ///
     /// # Errors
-    /// When the store does not take it, or there is no randomness.
+    /// When the store does not take it, the source of claims refuses the subject or is unavailable, or there is no randomness.
     pub async fn start(&self, session: NewSession) -> Result<TokenPair, IssueError> {
         let core = self.core().clone();
         carry_through(async move { core.start(session).await })
@@ -93,14 +96,14 @@ impl TokenIssuer {
 
     /// Takes a refresh token for a new pair.
     ///
+    /// The source of claims is asked before the rotation, and only if the token can bring a pair: while it is unavailable no
+    /// token is used up, and reuse is still found. A caller that goes away before the rotation has rotated nothing.
+    ///
     /// # Errors
     /// When there is none; [`RefreshErrorKind`](super::RefreshErrorKind) says why, and the client
     /// should be told less.
     pub async fn refresh(&self, request: RefreshRequest) -> Result<TokenPair, RefreshError> {
-        let core = self.core().clone();
-        carry_through(async move { core.refresh(request).await })
-            .await
-            .unwrap_or_else(|cancelled| Err(RefreshError::unavailable(cancelled)))
+        self.core().clone().refresh(request).await
     }
 
     /// Ends the session of a refresh token, however old the token is: a log-out. False if nothing
@@ -263,16 +266,29 @@ impl Core {
                 lifetimes,
             )
         };
+        let asked = self.first_claims(&session).await?;
+        let claims = asked.as_ref().unwrap_or(&session.claims);
         let access = Access {
             scopes: session.scopes.clone(),
             client_id: None,
             audiences: &[],
         };
-        let pair = self.pair(&session, first.token, access, &session.claims, now)?;
+        let pair = self.pair(&session, first.token, access, claims, now)?;
         let (sid, subject) = (session.id, session.subject.clone());
         self.store.insert(session).await?;
         self.tell(SessionEvent::Started { sid, subject });
         Ok(pair)
+    }
+
+    /// What the source says of a session that is about to begin. None if there is no source.
+    async fn first_claims(&self, session: &Session) -> Result<Option<CustomClaims>, IssueError> {
+        let Some(source) = &self.claims else {
+            return Ok(None);
+        };
+        match timeout(self.claims_timeout, source.ask(session)).await {
+            Ok(claims) => Ok(Some(claims?)),
+            Err(elapsed) => Err(ClaimsError::unavailable(elapsed).into()),
+        }
     }
 
     pub(super) async fn revoke(
@@ -309,7 +325,7 @@ fn is_any(count: usize) -> bool {
 }
 
 /// Runs `work` to its end, whether or not anybody waits for it.
-async fn carry_through<T: Send + 'static>(
+pub(super) async fn carry_through<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, JoinError> {
     let result = tokio::spawn(work.in_current_span()).await;

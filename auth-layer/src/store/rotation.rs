@@ -228,6 +228,11 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Whether the caller gets new tokens.
+    pub(crate) const fn brings_a_pair(self) -> bool {
+        matches!(self, Self::Advanced | Self::Replayed | Self::Kept)
+    }
+
     /// Whether it revoked the session, as somebody holds a copy.
     pub const fn is_reuse(self) -> bool {
         matches!(self, Self::Forked | Self::Stale)

@@ -25,6 +25,7 @@ mod feed;
 mod issue {
     mod background;
     mod bound;
+    mod claims;
     mod metrics;
     mod races;
     mod rotation;

@@ -2,13 +2,11 @@
 
 use std::future::Future as _;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use auth_layer::issue::{ClaimsError, NewSession, RefreshErrorKind, RefreshRequest, SessionEvent};
-use auth_layer::store::{MemoryStore, RevokedBy, Session};
+use auth_layer::issue::{NewSession, RefreshErrorKind, RefreshRequest, SessionEvent};
+use auth_layer::store::{MemoryStore, RevokedBy};
 use auth_layer::verify::VerifyErrorKind;
 use auth_layer::{
     Algorithm, RefreshSecrets, Revocations, SigningKey, SigningKeys, TokenIssuer, Verifier,
@@ -156,33 +154,6 @@ async fn a_plain_repeat_is_forgiven_within_the_leeway() {
     );
     server.clock.advance(Duration::from_millis(1));
     assert_eq!(kind(&server, plain(&pair)).await, RefreshErrorKind::Reused);
-}
-
-/// R7: the rotation has happened before the claims are asked for.
-#[tokio::test]
-async fn while_the_source_of_claims_is_down_a_refresh_is_503_and_its_repeat_gets_the_one_child() {
-    let down = Arc::new(AtomicBool::new(true));
-    let is_down = down.clone();
-    let source = move |session: &Session| {
-        let answer = match is_down.load(Ordering::SeqCst) {
-            true => Err(ClaimsError::unavailable("no route to the directory")),
-            false => Ok(session.claims.clone()),
-        };
-        std::future::ready(answer)
-    };
-    let server = Server::of(builder(MemoryStore::new()).claims_source(source));
-    let token = signed_in(&server).await;
-    for _ in 0..2 {
-        let answer = server.refresh(&token, Some(&key(1))).await;
-        assert_eq!(answer.error(), (503, "temporarily_unavailable"));
-        assert!(answer.headers.contains_key("retry-after"));
-    }
-    down.store(false, Ordering::SeqCst);
-    let first = server.refresh(&token, Some(&key(1))).await;
-    let again = server.refresh(&token, Some(&key(1))).await;
-    assert_eq!(first.refresh_token(), again.refresh_token());
-    let session = &server.issuer.list("alice").await.unwrap()[0];
-    assert_eq!(session.chain.generation, 1, "one rotation in all");
 }
 
 #[tokio::test]
