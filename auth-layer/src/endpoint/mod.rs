@@ -5,13 +5,16 @@
 //!
 //! ```
 //! use auth_layer::endpoint::{TokenEndpoints, token_response};
-//! use auth_layer::issue::{NewSession, TokenIssuer};
+//! use auth_layer::issue::TokenIssuer;
 //! use axum::response::{IntoResponse, Response};
 //! use axum::{Router, extract::State, http::StatusCode, routing::post};
 //!
 //! async fn login(State(issuer): State<TokenIssuer>) -> Response {
+//!     let Ok(sign_in) = issuer.begin_sign_in("alice").await else {
+//!         return StatusCode::SERVICE_UNAVAILABLE.into_response();
+//!     };
 //!     // Once the password is right:
-//!     match issuer.start(NewSession::new("alice")).await {
+//!     match issuer.start(sign_in).await {
 //!         Ok(pair) => token_response(&pair).into_response(),
 //!         Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
 //!     }

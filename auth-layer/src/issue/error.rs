@@ -5,7 +5,7 @@ use super::{ClaimsError, NoRandomness};
 use crate::keys::KeyError;
 use crate::proof::ProofErrorKind;
 use crate::refresh_token::{TokenError, TokenErrorKind};
-use crate::store::{Dead, StoreError};
+use crate::store::{Dead, StoreError, StoreErrorKind};
 
 type Cause = Box<dyn Error + Send + Sync>;
 
@@ -29,6 +29,9 @@ impl IssueError {
 pub enum IssueErrorKind {
     /// The store did not take it.
     Store,
+    /// The sessions of the subject were revoked since the sign-in began. The proof that was checked may be out of date: the
+    /// user signs in again.
+    Revoked,
     /// The source of claims is unavailable.
     Claims,
     /// The source of claims refused the subject.
@@ -43,6 +46,7 @@ impl fmt::Display for IssueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             IssueErrorKind::Store => "the session was not stored",
+            IssueErrorKind::Revoked => "the sessions of the subject were revoked meanwhile",
             IssueErrorKind::Claims => "the source of claims is unavailable",
             IssueErrorKind::Refused => "the source of claims refused the subject",
             IssueErrorKind::Randomness => "there is no randomness for a new session",
@@ -59,11 +63,12 @@ impl Error for IssueError {
 
 impl From<StoreError> for IssueError {
     fn from(error: StoreError) -> Self {
+        let kind = match error.kind() {
+            StoreErrorKind::Revoked => IssueErrorKind::Revoked,
+            _ => IssueErrorKind::Store,
+        };
         let source = error.into();
-        Self {
-            kind: IssueErrorKind::Store,
-            source,
-        }
+        Self { kind, source }
     }
 }
 

@@ -81,10 +81,41 @@ impl TokenIssuer {
         TokenIssuerBuilder::new(keys, secrets, Arc::new(store))
     }
 
-    /// Starts a session: call it once you know who signed in.
+    /// Begins a sign-in of `subject`: call it before a password or another proof is checked, and [`start`](Self::start) what
+    /// it returns after that. If all sessions of the subject were revoked in between, as by a change of the password, no session
+    /// starts.
+    ///
+    /// ```
+    /// # use auth_layer::issue::{IssueErrorKind, TokenIssuer};
+    /// # async fn example(issuer: TokenIssuer) -> Result<(), Box<dyn std::error::Error>> {
+    /// let sign_in = issuer.begin_sign_in("alice").await?;
+    /// // Meanwhile, as the old password is checked, another request changes it:
+    /// issuer.revoke_all("alice").await?;
+    /// let error = issuer.start(sign_in.label("Firefox on Linux")).await.unwrap_err();
+    /// assert_eq!(error.kind(), IssueErrorKind::Revoked);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// When the store does not take it, the source of claims refuses the subject or is unavailable, or there is no randomness.
+    /// When the store does not answer.
+    pub async fn begin_sign_in(
+        &self,
+        subject: impl Into<String>,
+    ) -> Result<NewSession, StoreError> {
+        let mut session = NewSession::new(subject);
+        session.epoch = Some(self.core().store.epoch(&session.subject).await?);
+        Ok(session)
+    }
+
+    /// Starts a session: call it once you know who signed in.
+    ///
+    /// A session of [`begin_sign_in`](Self::begin_sign_in) starts only if those of its subject were not revoked meanwhile. One of
+    /// [`NewSession::new`] starts in any case, and survives a revocation that came after the check of a password and before
+    /// this call.
+    ///
+    /// # Errors
+    /// When the sessions of the subject were revoked since the sign-in began, the store does not take it, the source of claims refuses the subject or is unavailable, or there is no randomness.
     pub async fn start(&self, session: NewSession) -> Result<TokenPair, IssueError> {
         let core = self.core().clone();
         carry_through(async move { core.start(session).await })
@@ -275,7 +306,7 @@ impl Core {
         };
         let pair = self.pair(&session, first.token, access, claims, now)?;
         let (sid, subject) = (session.id, session.subject.clone());
-        self.store.insert(session).await?;
+        self.store.insert(session, new.epoch).await?;
         self.tell(SessionEvent::Started { sid, subject });
         Ok(pair)
     }

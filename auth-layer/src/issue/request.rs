@@ -19,10 +19,13 @@ pub struct NewSession {
     pub(super) ip: Option<IpAddr>,
     pub(super) user_agent: Option<String>,
     pub(super) jkt: Option<Thumbprint>,
+    pub(super) epoch: Option<u64>,
 }
 
 impl NewSession {
-    /// A sign-in of `subject`, the `sub` of its access tokens.
+    /// A sign-in of `subject`, the `sub` of its access tokens, that had nothing to check. It survives a
+    /// [revocation](super::TokenIssuer::revoke_all) that came before it: after a check of a password use
+    /// [`begin_sign_in`](super::TokenIssuer::begin_sign_in).
     pub fn new(subject: impl Into<String>) -> Self {
         Self {
             subject: subject.into(),
@@ -34,6 +37,7 @@ impl NewSession {
             ip: None,
             user_agent: None,
             jkt: None,
+            epoch: None,
         }
     }
 

@@ -16,6 +16,7 @@ mod dice;
 mod feed;
 mod history;
 mod list;
+mod sign_in;
 mod single;
 
 pub use crowd::{
@@ -29,6 +30,9 @@ pub use feed::{
 };
 pub use history::histories_follow_the_decision;
 pub use list::a_list_names_the_newest_and_is_bounded;
+pub use sign_in::{
+    a_sign_in_that_began_before_a_revocation_is_refused, sign_ins_do_not_outrun_a_revocation,
+};
 pub use single::{
     a_dropped_rotation_is_whole_or_nothing, a_taken_id_harms_nobody,
     everything_of_a_session_comes_back, expired_sessions_go_in_bounded_batches,
@@ -46,6 +50,8 @@ pub async fn all<S: SessionStore>(store: S) {
     a_taken_id_harms_nobody(&*store).await;
     a_dropped_rotation_is_whole_or_nothing(&*store).await;
     a_list_names_the_newest_and_is_bounded(&store).await;
+    a_sign_in_that_began_before_a_revocation_is_refused(&*store).await;
+    sign_ins_do_not_outrun_a_revocation(&store).await;
     for seed in 0..32 {
         histories_follow_the_decision(&*store, seed).await;
     }

@@ -16,7 +16,7 @@ const CROWD: u64 = 100;
 pub async fn repeats_of_one_refresh_get_one_child<S: SessionStore>(store: &Arc<S>) {
     let id = session_id(5, 0);
     store
-        .insert(session(id, "repeats"))
+        .insert(session(id, "repeats"), None)
         .await
         .expect("inserted");
     let rotation = refresh(id, 0, first_token(id), 1);
@@ -39,7 +39,7 @@ pub async fn repeats_of_one_refresh_get_one_child<S: SessionStore>(store: &Arc<S
 pub async fn competing_keys_leave_one_child_and_a_revoked_session<S: SessionStore>(store: &Arc<S>) {
     let id = session_id(6, 0);
     store
-        .insert(session(id, "competes"))
+        .insert(session(id, "competes"), None)
         .await
         .expect("inserted");
     let token = first_token(id);
@@ -68,7 +68,7 @@ pub async fn a_kept_token_serves_all_who_prove_its_key<S: SessionStore>(store: &
     let [owner, thief] = [1, 2].map(|it| Thumbprint::from_bytes([it; 32]));
     let mut bound = session(id, "is bound");
     bound.jkt = Some(owner);
-    store.insert(bound).await.expect("inserted");
+    store.insert(bound, None).await.expect("inserted");
     let with = |jkt, key| Rotation {
         jkt,
         keep_bound: true,
@@ -107,7 +107,7 @@ pub async fn a_refused_rotation_is_not_carried_out<S: SessionStore>(store: &Arc<
     for number in 0..CROWD {
         let id = session_id(12, number);
         store
-            .insert(session(id, "is impatient"))
+            .insert(session(id, "is impatient"), None)
             .await
             .expect("inserted");
         let impatient = Rotation {
@@ -142,7 +142,7 @@ pub async fn revocation_wins_over_rotations<S: SessionStore>(store: &Arc<S>) {
     for number in 0..20 {
         let id = session_id(7, number);
         store
-            .insert(session(id, "logs out"))
+            .insert(session(id, "logs out"), None)
             .await
             .expect("inserted");
         let rotation = refresh(id, 0, first_token(id), 1);

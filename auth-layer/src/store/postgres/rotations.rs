@@ -3,14 +3,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
-use sqlx::{PgPool, Postgres};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::batch::{Batch, Waiting};
 use super::failure::Failure;
-use super::statements;
+use super::statements::{self, Connections};
 use crate::store::ticket::Ticket;
 use crate::store::{Rotated, Rotation, StoreError, StoreErrorKind};
 
@@ -20,7 +20,7 @@ use crate::store::{Rotated, Rotation, StoreError, StoreErrorKind};
 pub(super) struct Rotations(Arc<Shared>);
 
 struct Shared {
-    pool: PgPool,
+    connections: Connections,
     queue: Mutex<Queue>,
 }
 
@@ -31,9 +31,9 @@ struct Queue {
 }
 
 impl Rotations {
-    pub(super) fn new(pool: PgPool) -> Self {
+    pub(super) fn new(connections: Connections) -> Self {
         let queue = Mutex::default();
-        Self(Arc::new(Shared { pool, queue }))
+        Self(Arc::new(Shared { connections, queue }))
     }
 
     pub(super) async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {
@@ -154,11 +154,12 @@ impl Carrier {
         connection: &mut Option<PoolConnection<Postgres>>,
         batch: &mut Batch,
     ) -> Result<(), Failure> {
+        let connections = &self.shared.connections;
         let mut on = match connection.take() {
             Some(it) => it,
-            None => self.shared.pool.acquire().await.map_err(Failure::before)?,
+            None => connections.pool.acquire().await.map_err(Failure::before)?,
         };
-        let result = statements::rotate(&mut on, batch).await;
+        let result = statements::rotate(&mut on, connections.are_settled, batch).await;
         if result.as_ref().is_err_and(Failure::is_of_the_connection) {
             on.close_on_drop();
         } else {

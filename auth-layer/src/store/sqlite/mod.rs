@@ -74,9 +74,15 @@ impl SqliteStore {
 }
 
 impl SessionStore for SqliteStore {
-    async fn insert(&self, session: Session) -> Result<(), StoreError> {
-        let insert = move |hand: &mut Hand<'_>| statements::insert(hand.on, &session);
+    async fn insert(&self, session: Session, epoch: Option<u64>) -> Result<(), StoreError> {
+        let insert = move |hand: &mut Hand<'_>| statements::insert(hand.on, &session, epoch);
         self.writer.write(insert).await
+    }
+
+    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
+        let subject = subject.to_owned();
+        let read = move |on: &Connection| statements::epoch(on, &subject);
+        self.reader.read(read).await
     }
 
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {

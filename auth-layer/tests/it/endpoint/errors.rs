@@ -45,7 +45,7 @@ async fn every_dead_token_gets_the_same_answer() {
         .await
         .refresh_token();
     let behind = MemoryStore::new();
-    behind.insert(backup).await.unwrap();
+    behind.insert(backup, None).await.unwrap();
     let behind = Server::new(behind);
     dead.push(("future", future, &behind));
     let mut forged = signed_in(&server).await;

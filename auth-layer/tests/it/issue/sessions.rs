@@ -5,7 +5,9 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use auth_layer::issue::{NewSession, RefreshErrorKind, RefreshRequest, SessionEvent};
+use auth_layer::issue::{
+    IssueErrorKind, NewSession, RefreshErrorKind, RefreshRequest, SessionEvent,
+};
 use auth_layer::store::{MemoryStore, RevokedBy};
 use auth_layer::verify::VerifyErrorKind;
 use auth_layer::{
@@ -272,4 +274,29 @@ async fn revocations_can_be_those_that_a_verifier_has_already() {
         .unwrap();
     let verdict = verified(&elsewhere, &pair).await;
     assert_eq!(verdict.unwrap_err(), VerifyErrorKind::Revoked);
+}
+
+/// R14: the handler of a log-in has checked the old password, then another one changes it.
+#[tokio::test]
+async fn a_sign_in_that_began_before_revoke_all_does_not_survive_it() {
+    let server = Server::new(MemoryStore::new());
+    let begin = async || server.issuer.begin_sign_in("alice").await.unwrap();
+    let start = async |session| {
+        let started = server.issuer.start(session).await;
+        started.map(|it| it.session()).map_err(|it| it.kind())
+    };
+    let before = begin().await;
+    server.issuer.revoke_all("alice").await.unwrap();
+    let refused = start(before.label("Firefox on Linux")).await;
+    assert_eq!(refused, Err(IssueErrorKind::Revoked));
+    assert_eq!(server.issuer.list("alice").await.unwrap(), []);
+
+    let kept = start(begin().await).await.unwrap();
+    let before = begin().await;
+    server.issuer.revoke_others("alice", kept).await.unwrap();
+    assert_eq!(start(before).await, Err(IssueErrorKind::Revoked));
+    start(begin().await).await.unwrap();
+    start(server.issuer.begin_sign_in("bob").await.unwrap())
+        .await
+        .unwrap();
 }

@@ -37,7 +37,7 @@ async fn a_rotation_that_redis_reaches_after_its_caller_was_refused_is_not_carri
     let store = RedisStore::connect(&through).await.unwrap();
     let (late, slow) = (session("comes late"), session("is slow"));
     for it in [&late, &slow] {
-        store.insert(it.clone()).await.unwrap();
+        store.insert(it.clone(), None).await.unwrap();
     }
     let impatient = |id| Rotation {
         timeout: Duration::from_millis(500),

@@ -18,7 +18,7 @@ async fn a_full_disk_is_a_passing_failure_and_nothing_is_half_done() {
     let error = loop {
         let mut big = session(stored);
         big.label = Some("x".repeat(3_000));
-        match store.insert(big).await {
+        match store.insert(big, None).await {
             Ok(()) => stored += 1,
             Err(error) => break error,
         }
@@ -41,7 +41,7 @@ async fn a_full_disk_is_a_passing_failure_and_nothing_is_half_done() {
 async fn the_log_is_moved_into_the_file_beside_the_writing() {
     let (_folder, path) = path();
     let store = SqliteStore::open(&path).await.unwrap();
-    store.insert(session(1)).await.unwrap();
+    store.insert(session(1), None).await.unwrap();
     let length = || path.metadata().unwrap().len();
     let before = length();
     let rotate = |generation| store.rotate(rotation(1, generation));
@@ -59,7 +59,7 @@ async fn the_log_is_moved_into_the_file_beside_the_writing() {
 async fn a_caller_that_goes_away_loses_nothing() {
     let (_folder, path) = path();
     let store = SqliteStore::open(&path).await.unwrap();
-    store.insert(session(1)).await.unwrap();
+    store.insert(session(1), None).await.unwrap();
     {
         let mut dropped = pin!(store.rotate(rotation(1, 0)));
         assert!(
@@ -88,7 +88,7 @@ fn it_outlives_the_runtime_that_it_was_opened_on() {
     let first = runtime();
     let store = first.block_on(SqliteStore::open(&path)).unwrap();
     drop(first);
-    runtime().block_on(store.insert(session(1))).unwrap();
+    runtime().block_on(store.insert(session(1), None)).unwrap();
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn two_stores_on_one_file_take_turns() {
         (Ok(one), Err(_)) | (Err(_), Ok(one)) => (one, SqliteStore::open(&path).await.unwrap()),
         (Err(error), Err(_)) => panic!("{error}"),
     };
-    a.insert(session(1)).await.unwrap();
+    a.insert(session(1), None).await.unwrap();
     let (one, other) = tokio::join!(a.rotate(rotation(1, 0)), b.rotate(rotation(1, 0)));
     let outcomes = [one.unwrap(), other.unwrap()].map(|it| match it {
         Rotated::Decided(outcome, _) => outcome,
@@ -138,7 +138,7 @@ async fn a_rotation_whose_caller_was_refused_is_not_carried_out() {
         ..rotation(number, 0)
     };
     for number in 0..4 {
-        store.insert(session(number)).await.unwrap();
+        store.insert(session(number), None).await.unwrap();
     }
     let asked = futures_util::future::join_all((0..4).map(|number| store.rotate(plain(number))));
     for answer in stalled(&store, asked).await {
@@ -158,7 +158,7 @@ async fn a_rotation_whose_caller_was_refused_is_not_carried_out() {
 async fn a_rotation_that_has_begun_is_waited_for_while_the_disk_stalls() {
     let (_folder, path) = path();
     let store = SqliteStore::open(&path).await.unwrap();
-    store.insert(session(1)).await.unwrap();
+    store.insert(session(1), None).await.unwrap();
     let impatient = Rotation {
         timeout: std::time::Duration::from_millis(50),
         ..rotation(1, 0)
