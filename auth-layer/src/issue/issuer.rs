@@ -280,7 +280,7 @@ impl Core {
         self.random.fill(&mut *s)?;
         let first = self.secrets.first(SessionId::from_bytes(id), s);
         let lifetimes = (self.idle, self.absolute);
-        let session = Session {
+        let mut session = Session {
             client_id: new.client_id,
             jkt: new.jkt,
             scopes: new.scopes,
@@ -297,6 +297,7 @@ impl Core {
                 lifetimes,
             )
         };
+        session.chain.tag_key_id = Some(first.tag_key_id);
         let asked = self.first_claims(&session).await?;
         let claims = asked.as_ref().unwrap_or(&session.claims);
         let access = Access {

@@ -65,6 +65,7 @@ impl Core {
         let child = presented.child(request.key.as_ref());
         let rotation = Rotation {
             keyed: request.key.is_some(),
+            tag_key_id: Some(child.tag_key_id),
             idle: self.idle,
             repeat_leeway: self.repeat_leeway,
             client_id: request.client_id.clone(),
@@ -143,6 +144,7 @@ impl Core {
         }
         let token = match outcome {
             Outcome::Kept => refresh.token,
+            Outcome::Replayed => self.as_first_sent(refresh.child, &session),
             _ => refresh.child,
         };
         let claims = match claims {
@@ -156,6 +158,13 @@ impl Core {
             audiences: &refresh.audiences,
         };
         Ok(self.pair(&session, token, access, &claims, now)?)
+    }
+
+    /// The text that the rotation's own answer had, also if another node made it that tags with another secret.
+    fn as_first_sent(&self, child: RefreshToken, session: &Session) -> RefreshToken {
+        let tag = session.chain.tag_key_id;
+        tag.and_then(|it| self.secrets.retag(&child, it))
+            .unwrap_or(child)
     }
 
     fn finish(

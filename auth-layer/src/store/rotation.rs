@@ -32,6 +32,8 @@ pub struct Rotation {
     pub presented: TokenHash,
     /// The hash of the token that would follow it.
     pub child: TokenHash,
+    /// The id of the secret that tags that token.
+    pub tag_key_id: Option<u32>,
     /// Whether an idempotency key took part in making `child`.
     pub keyed: bool,
     /// When this happens.
@@ -71,6 +73,7 @@ impl Rotation {
             generation,
             presented,
             child,
+            tag_key_id: None,
             keyed: false,
             now,
             idle: Duration::from_secs(14 * 24 * 3600),
@@ -102,6 +105,9 @@ pub struct Chain {
     pub generation: u64,
     /// The hash of the newest token.
     pub current: TokenHash,
+    /// The id of the secret that tagged the newest token: a repeat of the rotation gets the same text from every node, also while
+    /// the secret is replaced.
+    pub tag_key_id: Option<u32>,
     /// The hash of the token before it.
     pub previous: Option<TokenHash>,
     /// When the newest token was made.
@@ -120,6 +126,7 @@ impl Chain {
         Self {
             generation: 0,
             current: first,
+            tag_key_id: None,
             previous: None,
             rotated_at: now,
             idle_expires_at: now.plus(idle.min(absolute)),
@@ -192,6 +199,7 @@ impl Chain {
         self.generation += 1;
         self.previous = Some(self.current);
         self.current = rotation.child;
+        self.tag_key_id = rotation.tag_key_id;
         self.rotated_at = rotation.now;
         self.prolong(rotation);
     }

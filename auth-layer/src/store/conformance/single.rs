@@ -18,6 +18,7 @@ pub async fn everything_of_a_session_comes_back(store: &impl SessionStore) {
     let claims = serde_json::json!({ "role": "admin", "n": [1, 2.5, null] });
     full.claims = CustomClaims::new(&claims).expect("an object");
     full.auth_time = Timestamp::from_millis(-1);
+    full.chain.tag_key_id = Some(u32::MAX);
     full.ip = Some([0xfd00, 0, 0, 0, 0, 0, 0, 1].into());
     full.user_agent = Some("curl/8".to_owned());
     let bare = session(session_id(1, 1), "somebody else");

@@ -79,6 +79,7 @@ fn bind_rotations(batch: &Batch, now: Instant) -> Query<'static, Postgres, PgArg
         .bind(column(batch, |it| it.jkt.map(|it| *it.as_bytes())))
         .bind(column(batch, |it| it.keep_bound))
         .bind(patience.collect::<Vec<_>>())
+        .bind(column(batch, |it| it.tag_key_id.map(i64::from)))
 }
 
 const ROTATE: &str = include_str!("rotate.sql");
@@ -112,7 +113,8 @@ pub(super) async fn insert(
             .bind(it.revoked_by.map(RevokedBy::as_str))
             .bind(it.ip.map(|it| it.to_string()))
             .bind(&it.user_agent)
-            .bind(it.jkt.map(|it| *it.as_bytes()));
+            .bind(it.jkt.map(|it| *it.as_bytes()))
+            .bind(chain.tag_key_id.map(i64::from));
         match epoch {
             Some(epoch) => insert.bind(count(epoch)),
             None => insert,
@@ -317,7 +319,7 @@ macro_rules! columns {
     () => {
         "id, subject, client_id, scopes, label, claims, auth_time, created_at, generation, \
         current_hash, previous_hash, rotated_at, idle_expires_at, absolute_expires_at, revoked_at, \
-        revoked_by, ip, user_agent, jkt, last_outcome"
+        revoked_by, ip, user_agent, jkt, tag_key_id, last_outcome"
     };
 }
 
@@ -339,8 +341,8 @@ macro_rules! insert {
     () => {
         "INSERT INTO auth_session (id, subject, client_id, scopes, label, claims, \
         auth_time, created_at, generation, current_hash, previous_hash, rotated_at, idle_expires_at, \
-        absolute_expires_at, revoked_at, revoked_by, ip, user_agent, jkt) \
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19"
+        absolute_expires_at, revoked_at, revoked_by, ip, user_agent, jkt, tag_key_id) \
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20"
     };
 }
 
@@ -351,7 +353,7 @@ const INSERT_IF: &str = concat!(
     "WITH subject AS (INSERT INTO auth_subject AS s (subject, epoch) VALUES ($2, 0) \
     ON CONFLICT (subject) DO UPDATE SET epoch = s.epoch RETURNING s.epoch) ",
     insert!(),
-    " FROM subject WHERE subject.epoch = $20 RETURNING id"
+    " FROM subject WHERE subject.epoch = $21 RETURNING id"
 );
 
 const EPOCH: &str = "SELECT epoch FROM auth_subject WHERE subject = $1";

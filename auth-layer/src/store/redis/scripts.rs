@@ -113,6 +113,7 @@ impl Scripts {
             .arg(it.jkt.as_ref().map_or(&[][..], |it| it.as_bytes()))
             .arg(u8::from(it.keep_bound));
         call.arg(self.time.in_future(it.timeout).await.map_err(unavailable)?);
+        call.arg(it.tag_key_id.map_or(String::new(), |it| it.to_string()));
         let (answer, is_repeat) = self.link.ask_patiently(&call, it.keyed).await;
         let (number, fields): (u8, Fields) = answer.map_err(unavailable)?;
         if number == TOO_LATE {

@@ -35,6 +35,7 @@ pub(super) fn insert(on: &Connection, it: &Session, if_in: Option<u64>) -> Resul
         it.ip.map(|it| it.to_string()),
         it.user_agent,
         it.jkt.as_ref().map(|it| it.as_bytes()),
+        chain.tag_key_id,
     ]);
     inserted.map(drop).map_err(failure::of)
 }
@@ -116,8 +117,8 @@ pub(super) fn count(generation: u64) -> i64 {
 
 const INSERT: &str = "INSERT INTO auth_session (id, subject, client_id, scopes, label, claims, \
     auth_time, created_at, generation, current_hash, previous_hash, rotated_at, idle_expires_at, \
-    absolute_expires_at, revoked_at, revoked_by, ip, user_agent, jkt) \
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    absolute_expires_at, revoked_at, revoked_by, ip, user_agent, jkt, tag_key_id) \
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 const EPOCH: &str = "SELECT epoch FROM auth_subject WHERE subject = ?";
 
