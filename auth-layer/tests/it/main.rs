@@ -51,6 +51,7 @@ mod protect {
 }
 mod store {
     mod laws;
+    mod pooler;
     mod redis_setups;
     mod work;
 }

@@ -2,26 +2,29 @@ use std::io;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPoolOptions, PgRow};
-use sqlx::{Acquire as _, Connection as _, PgPool, Row as _, query, raw_sql};
+use sqlx::{Acquire as _, Connection as _, PgPool, Row as _, query};
 
+use super::open;
 use super::statements::Connections;
 use crate::clock::Timestamp;
 use crate::refresh_token::SessionId;
 use crate::store::feed::pages::{Pages, Revoked};
 use crate::store::{FeedListener, StoreError, StoreErrorKind};
 
-/// Listens on a connection of its own, so that no pool is too small for it.
+/// On a connection of its own, so that no pool is too small for it.
+///
+/// Through a pooler it must not listen: the server connection would go on listening for the next application.
 pub(super) async fn feed(with: &Connections, to: &FeedListener) -> Result<(), StoreError> {
-    let only = connection(with);
-    let mut on = listen(&only).await?;
-    if !notifications_arrive(&mut on, &only).await? {
+    let options = named(&with.pool.connect_options());
+    let direct = connection(open::settled(options.clone()));
+    if !in_time(open::is_direct(&direct)).await? {
         tracing::warn!(
             target: "auth_layer::store", every = ?OFTEN,
-            "notifications of the session store do not arrive, as through a pooler of transactions: the feed polls"
+            "a pooler stands before the session store, where notifications do not arrive: the feed polls"
         );
-        drop(on);
-        return poll(&only, to).await;
+        return poll(&connection(options), to).await;
     }
+    let mut on = listen(&direct).await?;
     loop {
         catch_up(in_time(on.acquire()).await?, true, to).await?;
         if let Ok(lost) = tokio::time::timeout(SELDOM, hear(&mut on, to)).await {
@@ -55,33 +58,13 @@ async fn listen(only: &PgPool) -> Result<PgListener, StoreError> {
     in_time(connecting).await
 }
 
-/// Sends one over another connection, while this one is idle: a pooler of transactions has given its server away.
-async fn notifications_arrive(on: &mut PgListener, only: &PgPool) -> Result<bool, StoreError> {
-    let probe = async {
-        let mut other = PgConnection::connect_with(&only.connect_options()).await?;
-        raw_sql("NOTIFY auth_session_revoked, ''")
-            .execute(&mut other)
-            .await?;
-        other.close().await
-    };
-    in_time(probe).await?;
-    match tokio::time::timeout(LONGEST_NOTIFICATION, on.try_recv()).await {
-        Ok(Ok(Some(_))) => Ok(true),
-        Ok(Ok(None)) => Err(unavailable(
-            io::Error::from(io::ErrorKind::ConnectionReset).into(),
-        )),
-        Ok(Err(error)) => Err(unavailable(error)),
-        Err(_) => Ok(false),
-    }
-}
-
-const LONGEST_NOTIFICATION: Duration = Duration::from_secs(1);
-
-fn connection(with: &Connections) -> PgPool {
-    let options = PgConnectOptions::clone(&with.pool.connect_options());
+fn named(options: &PgConnectOptions) -> PgConnectOptions {
     let name = options.get_application_name().unwrap_or("auth-layer");
     let name = format!("{name} feed");
-    let options = options.application_name(&name);
+    options.clone().application_name(&name)
+}
+
+fn connection(options: PgConnectOptions) -> PgPool {
     PgPoolOptions::new()
         .max_connections(1)
         .max_lifetime(None)

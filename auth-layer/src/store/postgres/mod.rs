@@ -33,8 +33,8 @@ use crate::clock::Timestamp;
 /// # Poolers
 /// PgBouncer in transaction mode may stand in between, also beside other applications. Settings belong to the connection from
 /// its beginning; where a pooler does not pass them on, each statement is a transaction that sets them for itself and
-/// prepares nothing, at the cost of three more round trips for a batch. Notifications do not arrive there: the feed finds out,
-/// says so in the log, and looks twice a second.
+/// prepares nothing, at the cost of three more round trips for a batch. Notifications do not arrive there, and a connection that
+/// listens would disturb others: the feed says so in the log, and looks twice a second.
 ///
 /// # Schema
 /// Changes of the schema only add, and one node makes them while nodes of the previous version go on. A lock that a change needs is
@@ -67,7 +67,7 @@ impl PostgresStore {
     /// newer version of this crate. It is then as it was, and the error says what to do. A table that is locked is no error:
     /// see [Schema](Self#schema).
     pub async fn connect(url: &str) -> Result<Self, PostgresOpenError> {
-        Self::over(open::connect(url).await?).await
+        Self::over(open::connect(url).await?, true).await
     }
 
     /// Uses connections of your own, and brings the schema up to date.
@@ -81,11 +81,11 @@ impl PostgresStore {
     /// # Errors
     /// As [`connect`](Self::connect), and when the pool's transactions are not `read committed`.
     pub async fn from_pool(pool: PgPool) -> Result<Self, PostgresOpenError> {
-        Self::over(pool).await
+        Self::over(pool, false).await
     }
 
-    async fn over(pool: PgPool) -> Result<Self, PostgresOpenError> {
-        let are_settled = open::prepare(&pool).await?;
+    async fn over(pool: PgPool, is_ours: bool) -> Result<Self, PostgresOpenError> {
+        let are_settled = open::prepare(&pool, is_ours).await?;
         let connections = Connections { pool, are_settled };
         let rotations = Rotations::new(connections.clone());
         Ok(Self {

@@ -103,7 +103,8 @@ pub(super) async fn connect(url: &str) -> Result<PgPool, PostgresOpenError> {
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
         return Err(PostgresOpenErrorKind::InvalidUrl.into());
     }
-    let mut options: PgConnectOptions = url.parse()?;
+    // No number with a point is ever read, and PgBouncer refuses the setting that is about them.
+    let mut options = url.parse::<PgConnectOptions>()?.extra_float_digits(None);
     if options.get_application_name().is_none() {
         options = options.application_name("auth-layer");
     }
@@ -143,9 +144,23 @@ fn is_refused_setting(error: &sqlx::Error) -> bool {
 /// and after a restart of the server spares those whose refresh cannot be repeated.
 const TRUSTED: Duration = Duration::from_millis(500);
 
+/// Whether the connections lead to PostgreSQL itself. A pooler refuses the settings of a connection or ignores them, and with
+/// them the mark.
+pub(super) async fn is_direct(pool: &PgPool) -> sqlx::Result<bool> {
+    let mut on = match pool.acquire().await {
+        Err(error) if is_refused_setting(&error) => return Ok(false),
+        on => on?,
+    };
+    let mark =
+        "SELECT current_setting('auth_layer.direct', TRUE) IS NOT DISTINCT FROM 'on' AS direct";
+    let row = raw_sql(mark).fetch_one(&mut *on).await?;
+    row.try_get("direct")
+}
+
 /// Rows are found by index and locked in the order of their ids, whatever the planner knows of a
 /// young table. No statement waits long for a lock or an answer.
-const SETTINGS: [(&str, &str); 6] = [
+const SETTINGS: [(&str, &str); 7] = [
+    ("auth_layer.direct", "on"),
     ("default_transaction_isolation", "read committed"),
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
@@ -159,10 +174,12 @@ pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
     SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
     SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '8s'";
 
-/// Sees that the database will do, and brings its schema up to date. Returns whether its connections have the settings.
-pub(super) async fn prepare(pool: &PgPool) -> Result<bool, PostgresOpenError> {
+/// Sees that the database will do, and brings its schema up to date. Returns whether its connections have the settings; those
+/// of an application may have got them in another way.
+pub(super) async fn prepare(pool: &PgPool, is_ours: bool) -> Result<bool, PostgresOpenError> {
     let mut on = pool.acquire().await?;
-    let is_settled = inspect(&mut on).await?;
+    let (is_direct, is_settled) = inspect(&mut on).await?;
+    let is_settled = is_direct || is_settled && !is_ours;
     let mut pause = SHORTEST_PAUSE;
     loop {
         match step(&mut on).await? {
@@ -194,12 +211,13 @@ enum Step {
     Locked(usize),
 }
 
-async fn inspect(on: &mut PgConnection) -> Result<bool, PostgresOpenError> {
+async fn inspect(on: &mut PgConnection) -> Result<(bool, bool), PostgresOpenError> {
     // Through a pooler a statement without a name lasts as long as its transaction.
     let mut transaction = on.begin().await?;
     let row = query(
         "SELECT current_setting('default_transaction_isolation') AS isolation, \
         current_setting('server_encoding') AS encoding, \
+        current_setting('auth_layer.direct', TRUE) IS NOT DISTINCT FROM 'on' AS direct, \
         current_setting('enable_seqscan') = 'off' AND current_setting('enable_hashjoin') = 'off' AS settled",
     )
     .persistent(false)
@@ -210,7 +228,9 @@ async fn inspect(on: &mut PgConnection) -> Result<bool, PostgresOpenError> {
         return Err(PostgresOpenErrorKind::Encoding.into());
     }
     match row.try_get("isolation")? {
-        "read committed" | "read uncommitted" => Ok(row.try_get("settled")?),
+        "read committed" | "read uncommitted" => {
+            Ok((row.try_get("direct")?, row.try_get("settled")?))
+        }
         _ => Err(PostgresOpenErrorKind::Isolation.into()),
     }
 }
