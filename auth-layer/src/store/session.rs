@@ -113,11 +113,6 @@ impl Session {
         }
     }
 
-    /// Whether a request that proved that client and that key may use its tokens.
-    pub(crate) fn belongs_to(&self, client_id: Option<&str>, jkt: Option<Thumbprint>) -> bool {
-        self.serves(client_id) && (self.jkt.is_none() || self.jkt == jkt)
-    }
-
     /// Whether its tokens are of use to that client. A session of no client serves all.
     pub(crate) fn serves(&self, client_id: Option<&str>) -> bool {
         self.client_id.is_none() || self.client_id.as_deref() == client_id
