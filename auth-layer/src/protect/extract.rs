@@ -75,10 +75,17 @@ pub(super) fn mark_sensitive(headers: &mut HeaderMap, sources: &[TokenSource]) {
         TokenSource::Cookie(_) => &COOKIE,
     });
     for name in names.chain([&DPOP]) {
-        if let http::header::Entry::Occupied(mut values) = headers.entry(name) {
-            values
-                .iter_mut()
-                .for_each(|value| value.set_sensitive(true));
+        values_mut(headers, name, |value| value.set_sensitive(true));
+    }
+}
+
+/// Not by `HeaderMap::entry`, which makes room for one more header first: three allocations in a map that is full.
+fn values_mut(headers: &mut HeaderMap, name: &HeaderName, change: impl FnMut(&mut HeaderValue)) {
+    match headers.get_all(name).iter().nth(1) {
+        None => headers.get_mut(name).into_iter().for_each(change),
+        Some(_) => {
+            let values = headers.iter_mut().filter(|(it, _)| *it == name);
+            values.map(|(_, value)| value).for_each(change);
         }
     }
 }
@@ -163,10 +170,7 @@ fn value_of<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
 }
 
 fn strip_cookie(headers: &mut HeaderMap, name: &str) {
-    let http::header::Entry::Occupied(mut values) = headers.entry(COOKIE) else {
-        return;
-    };
-    for value in values.iter_mut() {
+    values_mut(headers, &COOKIE, |value| {
         let others: Vec<_> = pairs(value.as_bytes())
             .filter(|pair| value_of(pair, name).is_none())
             .collect();
@@ -175,9 +179,9 @@ fn strip_cookie(headers: &mut HeaderMap, name: &str) {
         let mut others = others.unwrap_or(HeaderValue::from_static(""));
         others.set_sensitive(value.is_sensitive());
         *value = others;
-    }
-    if values.iter().all(|value| value.is_empty()) {
-        values.remove();
+    });
+    if headers.get_all(COOKIE).iter().all(HeaderValue::is_empty) {
+        headers.remove(COOKIE);
     }
 }
 
