@@ -424,6 +424,10 @@ fn max_stale_holds_without_a_task() {
         assert_eq!(ask(&verifier, &key.token("k")).await, Err(KeysUnavailable));
         server.is(Mood::Up);
         pass(60).await;
-        assert_eq!(ask(&verifier, &key.token("k")).await, Ok(()), "fetched whole");
+        assert_eq!(
+            ask(&verifier, &key.token("k")).await,
+            Ok(()),
+            "fetched whole"
+        );
     });
 }
