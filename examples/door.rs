@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 
 use auth_layer::endpoint::{ClientAddress, TokenEndpoints};
-use auth_layer::issue::{NewSession, TokenIssuer};
+use auth_layer::issue::{IssueErrorKind, TokenIssuer};
 use axum::extract::{ConnectInfo, State};
 use axum::http::header::USER_AGENT;
 use axum::http::{HeaderMap, StatusCode};
@@ -58,19 +58,30 @@ async fn login(
     headers: HeaderMap,
     Json(Credentials { username, password }): Json<Credentials>,
 ) -> Response {
-    let mut session = NewSession::new(&username).ip(peer.ip());
+    // Before the password is checked: if another request changes it meanwhile, this sign-in is refused.
+    let mut session = match door.issuer.begin_sign_in(&username).await {
+        Ok(session) => session.ip(peer.ip()),
+        Err(error) => return not_started(&error),
+    };
     if let Some(Ok(program)) = headers.get(USER_AGENT).map(|it| it.to_str()) {
         session = session.user_agent(program);
     }
     if !door.users.know(username, password).await {
-        let body = json!({ "error": "invalid_credentials" });
-        return (StatusCode::UNAUTHORIZED, Json(body)).into_response();
+        return invalid_credentials();
     }
     match door.issuer.start(session).await {
         Ok(pair) => door.endpoints.token_response(&pair).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "no session was started");
-            StatusCode::SERVICE_UNAVAILABLE.into_response()
-        }
+        Err(error) if error.kind() == IssueErrorKind::Revoked => invalid_credentials(),
+        Err(error) => not_started(&error),
     }
+}
+
+fn invalid_credentials() -> Response {
+    let body = json!({ "error": "invalid_credentials" });
+    (StatusCode::UNAUTHORIZED, Json(body)).into_response()
+}
+
+fn not_started(error: &(dyn std::error::Error + 'static)) -> Response {
+    tracing::error!(error, "no session was started");
+    StatusCode::SERVICE_UNAVAILABLE.into_response()
 }

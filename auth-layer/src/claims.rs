@@ -121,6 +121,12 @@ impl<C> Claims<C> {
         extensions.insert(self);
     }
 
+    /// How many bytes the claims hold, yours included: an upper bound for any `C` that keeps what it was read from, such as
+    /// `serde_json::Value`.
+    pub(crate) fn held(&self) -> usize {
+        self.registered.held
+    }
+
     /// Whether the claims object has a member `name`.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.registered
@@ -135,6 +141,7 @@ impl<C: DeserializeOwned> Claims<C> {
     pub(crate) fn read(json: &[u8]) -> serde_json::Result<Self> {
         let (mut registered, names) = json::object::<Registered>(json)?;
         registered.names = names.into_iter().map(Box::from).collect();
+        registered.held = held::<C>(json);
         let custom = C::deserialize(&mut serde_json::Deserializer::from_slice(json))?;
         Ok(Self {
             registered: Arc::new(registered),
@@ -179,6 +186,8 @@ struct Registered {
     acr: Option<String>,
     cnf: Option<Confirmation>,
     names: Box<[Box<str>]>,
+    /// See [`Claims::held`].
+    held: usize,
 }
 
 impl<'de> Members<'de> for Registered {
@@ -201,6 +210,24 @@ impl<'de> Members<'de> for Registered {
         }
         Ok(())
     }
+}
+
+/// By the text alone: each object, array and member as what holds it in memory, with the room that a growing collection keeps.
+fn held<C>(json: &[u8]) -> usize {
+    // Where `C` keeps nothing, there are the names of members, audiences and scopes.
+    let [object, array, member] = match size_of::<C>() {
+        0 => [0, 96, 96],
+        _ => [768, 320, 224],
+    };
+    let each = |byte: &u8| match byte {
+        b'{' => object,
+        b'[' => array,
+        b',' => member,
+        b' ' => 80,
+        _ => 0,
+    };
+    let pair = size_of::<Claims<C>>() + size_of::<Registered>() + size_of::<C>();
+    pair + 2 * json.len() + json.iter().map(each).sum::<usize>()
 }
 
 /// `aud`: one string or an array of them (RFC 7519 s4.1.3), never none.

@@ -95,6 +95,7 @@
 
 pub mod claims;
 pub mod clock;
+mod csrf;
 #[cfg(feature = "issue")]
 pub mod endpoint;
 pub mod guide;

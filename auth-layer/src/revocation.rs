@@ -35,6 +35,8 @@ struct Shared {
     all_before: AtomicI64,
     /// No entry of a full set becomes worthless before this, in milliseconds.
     full_until: AtomicI64,
+    /// When expired entries are next removed, full or not, in milliseconds.
+    next_sweep: AtomicI64,
     sessions: Shards<()>,
     tokens: Shards<()>,
     subjects: Shards<Timestamp>,
@@ -59,6 +61,7 @@ impl Revocations {
             capacity,
             all_before: NEVER.into(),
             full_until: NEVER.into(),
+            next_sweep: NEVER.into(),
             sessions: Shards::default(),
             tokens: Shards::default(),
             subjects: Shards::default(),
@@ -129,6 +132,7 @@ impl Shared {
         now: Timestamp,
         value: impl FnOnce(Option<V>) -> V,
     ) {
+        self.sweep_if_due(now);
         if set.get(name).is_some() || self.has_room(now) {
             set.insert(name, now.plus(self.longest), value);
             self.all_before.fetch_max(DAWN, Ordering::AcqRel);
@@ -151,16 +155,37 @@ impl Shared {
     fn has_room(&self, now: Timestamp) -> bool {
         if self.len() >= self.capacity && now.as_millis() >= self.full_until.load(Ordering::Acquire)
         {
-            let next = [
-                self.sessions.retain_after(now),
-                self.tokens.retain_after(now),
-                self.subjects.retain_after(now),
-            ];
-            let next = next.into_iter().flatten().min();
-            let next = next.map_or(i64::MIN, Timestamp::as_millis);
-            self.full_until.store(next, Ordering::Release);
+            self.sweep(now);
         }
         self.len() < self.capacity
+    }
+
+    /// Removes expired entries once in the time for which one is kept, so that a set that is never full holds those of two
+    /// such times at most.
+    fn sweep_if_due(&self, now: Timestamp) {
+        let due = self.next_sweep.load(Ordering::Acquire);
+        let next = now.plus(self.longest).as_millis();
+        let is_due = now.as_millis() >= due;
+        // Of several callers at once one sweeps.
+        if is_due
+            && self
+                .next_sweep
+                .compare_exchange(due, next, Ordering::AcqRel, Ordering::Acquire)
+                .is_ok()
+        {
+            self.sweep(now);
+        }
+    }
+
+    fn sweep(&self, now: Timestamp) {
+        let next = [
+            self.sessions.retain_after(now),
+            self.tokens.retain_after(now),
+            self.subjects.retain_after(now),
+        ];
+        let next = next.into_iter().flatten().min();
+        let next = next.map_or(i64::MIN, Timestamp::as_millis);
+        self.full_until.store(next, Ordering::Release);
     }
 
     fn len(&self) -> usize {
@@ -228,6 +253,17 @@ mod tests {
         set.revoke_session("e", NOW.plus(Duration::from_secs(120)));
         assert!(set.is_revoked(&session("e", 1_000)));
         assert!(!set.is_revoked(&session("d", 1_000)));
+    }
+
+    #[test]
+    fn expired_revocations_are_removed_from_a_set_that_is_not_full() {
+        let set = set(1_000);
+        for second in 0..600 {
+            let now = NOW.plus(Duration::from_secs(second));
+            set.revoke_session(&format!("s{second}"), now);
+            assert!(set.0.len() <= 120, "{} after {second} s", set.0.len());
+            assert!(set.is_revoked(&session(&format!("s{}", second.saturating_sub(59)), 1_000)));
+        }
     }
 
     #[test]

@@ -49,9 +49,7 @@ pub(crate) fn app(
             forwarded,
             address,
         });
-    let auth = AuthLayer::new(sessions.issuer.verifier())
-        .strip_token()
-        .bypass_cors_preflight(false);
+    let auth = AuthLayer::new(sessions.issuer.verifier()).strip_token();
     let proxy = Router::new()
         .fallback(pass)
         .with_state(Proxy::new(upstream, sessions, forwarded, tunnels))

@@ -104,6 +104,7 @@ impl Login {
                 return try_later("The session could not be named", None);
             }
         };
+        // The upstream has checked the password, and says only now whose session it is.
         let mut session = NewSession::new(subject);
         if let Some(ip) = self.address.of(&request.extensions, &request.headers) {
             session = session.ip(ip);

@@ -1,7 +1,7 @@
 //! An axum app with sign-in, refresh, sign-out and a protected route (features `axum`, `issue`).
 
 use auth_layer::endpoint::{TokenEndpoints, token_response};
-use auth_layer::issue::{NewSession, Random as _, SystemRandom, TokenIssuer};
+use auth_layer::issue::{Random as _, SystemRandom, TokenIssuer};
 use auth_layer::store::MemoryStore;
 use auth_layer::{Algorithm, AuthLayer, Claims, RefreshSecrets, SigningKey, SigningKeys};
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing};
@@ -30,11 +30,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 async fn login(issuer: State<TokenIssuer>, user: Json<serde_json::Value>) -> impl IntoResponse {
-    let known = (user["username"].as_str(), user["password"].as_str()); // ask your users here
-    let (Some(name), Some("wonderland")) = known else {
-        return Err(StatusCode::UNAUTHORIZED);
-    };
-    let pair = issuer.start(NewSession::new(name)).await;
+    let name = user["username"].as_str().ok_or(StatusCode::UNAUTHORIZED)?;
+    let sign_in = issuer.begin_sign_in(name).await; // before the check: the password may change during it
+    let sign_in = sign_in.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    if user["password"] != "wonderland" {
+        return Err(StatusCode::UNAUTHORIZED); // ask your users here
+    }
+    let pair = issuer.start(sign_in).await;
     let answer = pair.map(|it| token_response(&it));
     answer.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)
 }

@@ -141,7 +141,13 @@ fn names(json: &str) -> BTreeSet<String> {
     value.as_object().unwrap().keys().cloned().collect()
 }
 
-const ANSWER: [&str; 4] = ["access_token", "expires_in", "refresh_token", "token_type"];
+const ANSWER: [&str; 5] = [
+    "access_token",
+    "expires_in",
+    "idempotent",
+    "refresh_token",
+    "token_type",
+];
 
 #[tokio::test]
 async fn a_json_refresh_is_asked_and_answered_as_the_wire_says() {
@@ -172,6 +178,7 @@ async fn a_json_refresh_is_asked_and_answered_as_the_wire_says() {
         (&answer["token_type"], &answer["expires_in"]),
         (&"Bearer".into(), &900.into())
     );
+    assert_eq!(answer["idempotent"], true);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ const SERVER: &[&str] = &[
     "json",
     "metrics",
     "scope",
+    "csrf",
     "claims",
     "revocation",
     "keys",

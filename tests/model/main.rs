@@ -10,9 +10,11 @@
 
 mod client;
 mod message;
+mod refused;
 mod rules;
 mod search;
 mod server;
+mod sign_in;
 mod world;
 
 use auth_layer::store::{Chain, Dead, Outcome, Rotation};

@@ -214,9 +214,13 @@ impl Shelf {
 }
 
 impl SessionStore for Shelf {
-    async fn insert(&self, session: Session) -> Result<(), StoreError> {
+    async fn insert(&self, session: Session, _: Option<u64>) -> Result<(), StoreError> {
         *self.session.lock().unwrap() = Some(session);
         Ok(())
+    }
+
+    async fn epoch(&self, _: &str) -> Result<u64, StoreError> {
+        Ok(0)
     }
 
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {

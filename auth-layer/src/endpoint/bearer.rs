@@ -49,6 +49,10 @@ impl Shared {
             None => None,
         };
         match session {
+            // A client that the user gave a part of their account is not the user.
+            Some(session) if session.client_id.is_some() && self.sessions_scopes.is_empty() => {
+                Err(Denial::Scope)
+            }
             Some(session) if claims.subject() == Some(&session.subject) => Ok(Caller {
                 subject: session.subject,
                 session: session.id,

@@ -4,8 +4,8 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{self, Digest};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 
 use super::form::Form;
 use super::refusal::Refusal;
@@ -33,13 +33,19 @@ impl Clients {
                 None => Ok(None),
             };
         };
-        if form.get("client_secret").is_some() || stated.is_some_and(|it| it != basic.id) {
-            return Err(Refusal::invalid("The client proves itself in two ways"));
+        let is_stated = |id: &str| stated.is_none_or(|stated| stated == id);
+        let is_consistent = basic.iter().any(|pair| is_stated(&pair.id));
+        if form.get("client_secret").is_some() || !is_consistent {
+            return Err(Refusal::invalid(
+                "The client authenticated with more than one method",
+            ));
         }
-        let secret = Some(&*basic.secret).filter(|it| !it.is_empty());
-        self.check(&basic.id, secret)
-            .map(Some)
-            .map_err(Refusal::challenge_basic)
+        let mut client = Err(Refusal::INVALID_CLIENT);
+        for pair in basic.iter().filter(|pair| is_stated(&pair.id)) {
+            let secret = Some(&*pair.secret).filter(|secret| !secret.is_empty());
+            client = client.or_else(|_| self.check(&pair.id, secret));
+        }
+        client.map(Some).map_err(Refusal::challenge_basic)
     }
 
     /// The client that sent the request, and that has proved it by a secret.
@@ -78,8 +84,9 @@ struct Basic {
     secret: String,
 }
 
-/// HTTP Basic, where both halves are encoded as in a form (RFC 6749 s2.3.1).
-fn basic(headers: &HeaderMap) -> Result<Option<Basic>, Refusal> {
+/// HTTP Basic, where both halves are encoded as in a form (RFC 6749 s2.3.1): the pair decoded, and as
+/// it came, for the many clients that encode neither.
+fn basic(headers: &HeaderMap) -> Result<Option<[Basic; 2]>, Refusal> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else {
         return Ok(None);
@@ -87,17 +94,34 @@ fn basic(headers: &HeaderMap) -> Result<Option<Basic>, Refusal> {
     if values.next().is_some() {
         return Err(Refusal::invalid("Authorization occurs twice"));
     }
+    if carries_access_token(value) {
+        return Ok(None);
+    }
     let parse = || {
         let (scheme, encoded) = value.to_str().ok()?.split_once(' ')?;
         let decoded = BASE64_STANDARD.decode(encoded.trim()).ok()?;
         let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
-        scheme.eq_ignore_ascii_case("basic").then(|| Basic {
+        let decoded = Basic {
             id: form_decoded(id),
             secret: form_decoded(secret),
-        })
+        };
+        let raw = Basic {
+            id: id.to_owned(),
+            secret: secret.to_owned(),
+        };
+        let is_basic = scheme.eq_ignore_ascii_case("basic");
+        is_basic.then_some([decoded, raw])
     };
     let refusal = || Refusal::INVALID_CLIENT.challenge_basic();
     parse().map(Some).ok_or_else(refusal)
+}
+
+/// Whether an `Authorization` carries an access token, which authenticates no client.
+fn carries_access_token(value: &HeaderValue) -> bool {
+    let scheme = value.as_bytes().split(|byte| *byte == b' ').next();
+    scheme.is_some_and(|scheme| {
+        scheme.eq_ignore_ascii_case(b"bearer") || scheme.eq_ignore_ascii_case(b"dpop")
+    })
 }
 
 fn form_decoded(text: &str) -> String {

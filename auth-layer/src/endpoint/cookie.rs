@@ -1,12 +1,13 @@
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::time::Duration;
 
-use http::header::{COOKIE, SET_COOKIE};
+use http::header::{COOKIE, ORIGIN};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
-use super::Response;
-use super::csrf::{Csrf, is_safe_origin};
 use super::refusal::Refusal;
+use crate::csrf::{Csrf, is_safe_origin};
 use crate::refresh_token::RefreshToken;
 
 /// Keeps the refresh token of a browser in a cookie that no script can read, and sees to it that no
@@ -15,6 +16,10 @@ use crate::refresh_token::RefreshToken;
 /// The cookie is `HttpOnly`, `Secure` and `SameSite=Strict`, and lives until the session would be
 /// idle for too long. It is taken only from requests that the browser says come from the same
 /// origin and that carry an `Idempotency-Key`, which no form of another site can send.
+///
+/// A browser may send several cookies of the name, for instance after the path changed. Of one session
+/// the newest generation counts. Cookies of different sessions are refused with `invalid_grant` and
+/// cleared, as one of them may have been planted; the sessions live on.
 ///
 /// ```
 /// use auth_layer::endpoint::{CookieMode, TokenEndpoints};
@@ -33,10 +38,12 @@ use crate::refresh_token::RefreshToken;
 pub struct CookieMode {
     /// None: the whole host.
     mount: Option<String>,
+    /// Paths of cookies that earlier versions of the application set.
+    former: Vec<String>,
     lax: bool,
     insecure: bool,
     pub(super) plain: bool,
-    pub(super) csrf: Csrf,
+    csrf: Csrf,
 }
 
 impl CookieMode {
@@ -44,6 +51,7 @@ impl CookieMode {
     pub fn new() -> Self {
         Self {
             mount: None,
+            former: Vec::new(),
             lax: false,
             insecure: false,
             plain: false,
@@ -57,18 +65,22 @@ impl CookieMode {
     /// # Errors
     /// When `mount` is not a path.
     pub fn at(mount: impl Into<String>) -> Result<Self, CookieConfigError> {
-        let mount = mount.into();
-        let is_path = mount.starts_with('/')
-            && mount
-                .bytes()
-                .all(|it| it.is_ascii_graphic() && it != b';' && it != b',');
-        if !is_path {
-            return Err(CookieConfigError::InvalidPath);
-        }
         Ok(Self {
-            mount: Some(mount),
+            mount: Some(cookie_path(mount.into())?),
             ..Self::new()
         })
+    }
+
+    /// Also clears a cookie that an earlier version of your application set under `path`: at log-out,
+    /// and where a cookie is cleared as its session is over. The path given to [`at`](Self::at) and
+    /// those above it are known already. Without `at` it has no effect, as `__Host-` cookies have one
+    /// path.
+    ///
+    /// # Errors
+    /// When `path` is not a path.
+    pub fn formerly_at(mut self, path: impl Into<String>) -> Result<Self, CookieConfigError> {
+        self.former.push(cookie_path(path.into())?);
+        Ok(self)
     }
 
     /// `SameSite=Lax` in place of `Strict`. Refreshing does not need it.
@@ -116,40 +128,76 @@ impl CookieMode {
     }
 
     pub(super) fn set(&self, token: &RefreshToken, lifetime: Duration) -> HeaderValue {
-        self.cookie(token.expose(), lifetime.as_secs())
+        self.cookie(token.expose(), lifetime.as_secs(), self.path())
     }
 
-    pub(super) fn clear(&self) -> HeaderValue {
-        self.cookie("", 0)
+    /// Values of `Set-Cookie` after which the browser has no cookie of this name, under any path that
+    /// is known here.
+    pub(super) fn clear(&self) -> impl Iterator<Item = HeaderValue> {
+        let paths = std::iter::once(self.path().to_owned()).chain(self.other_paths());
+        paths.map(|path| self.cookie("", 0, &path))
     }
 
-    /// `response`, after which the browser has no cookie.
-    pub(super) fn cleared(&self, mut response: Response) -> Response {
-        response.headers_mut().insert(SET_COOKIE, self.clear());
-        response
+    /// The same, but the cookie stays under the path where [`set`](Self::set) puts it.
+    pub(super) fn clear_others(&self) -> impl Iterator<Item = HeaderValue> {
+        let paths = self.other_paths().into_iter();
+        paths.map(|path| self.cookie("", 0, &path))
     }
 
-    /// The token of the cookie. Two that differ are one too many: somebody planted one of them.
-    pub(super) fn read(&self, headers: &HeaderMap) -> Result<Option<RefreshToken>, Refusal> {
+    /// Rejects a request that another site may have sent.
+    pub(super) fn check_csrf(&self, request: &Parts) -> Result<(), Refusal> {
+        if self.csrf.allows(&request.uri, &request.headers) {
+            return Ok(());
+        }
+        let origin = request.headers.get(ORIGIN);
+        tracing::info!(target: "auth_layer::session", ?origin, "cross-site request refused");
+        Err(Refusal::csrf())
+    }
+
+    /// The tokens of all cookies of the name, each once. A browser sends several if they were set
+    /// under different paths.
+    pub(super) fn read(&self, headers: &HeaderMap) -> Vec<RefreshToken> {
         let name = self.name().as_bytes();
-        let mut values: Vec<_> = headers
+        let mut seen = HashSet::new();
+        headers
             .get_all(COOKIE)
             .iter()
-            .flat_map(|it| it.as_bytes().split(|byte| *byte == b';'))
-            .filter_map(|it| it.trim_ascii().strip_prefix(name)?.strip_prefix(b"="))
-            .collect();
-        values.dedup();
-        match values[..] {
-            [] | [b""] => Ok(None),
-            [value] => Ok(Some((&*String::from_utf8_lossy(value)).into())),
-            _ => Err(Refusal::invalid("The cookie occurs twice")),
-        }
+            .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'))
+            .filter_map(|pair| pair.trim_ascii().strip_prefix(name)?.strip_prefix(b"="))
+            .filter(|value| !value.is_empty() && seen.insert(*value))
+            .map(|value| (&*String::from_utf8_lossy(value)).into())
+            .collect()
+    }
+
+    /// Where the browser keeps the cookie (RFC 6265 s5.2.4).
+    fn path(&self) -> &str {
+        self.mount.as_deref().unwrap_or("/")
+    }
+
+    /// Other paths under which the browser may keep a cookie of the same name that it sends here: those
+    /// above the mount, and former ones.
+    fn other_paths(&self) -> BTreeSet<String> {
+        // The browser takes `__Host-` for this path alone.
+        let Some(mount) = self.mount.as_deref().filter(|_| !self.is_host_only()) else {
+            return BTreeSet::new();
+        };
+        let bare = mount.trim_end_matches('/');
+        let above = bare.match_indices('/').map(|(end, _)| &bare[..end]);
+        let above = above.filter(|path| !path.is_empty()).map(str::to_owned);
+        let mut paths: BTreeSet<_> = above.chain(self.former.iter().cloned()).collect();
+        paths.extend(["/".to_owned(), format!("{bare}/")]);
+        paths.extend(Some(bare.to_owned()).filter(|path| !path.is_empty()));
+        paths.remove(mount);
+        paths
+    }
+
+    fn is_host_only(&self) -> bool {
+        !self.insecure && self.mount.is_none()
     }
 
     /// RFC 6265 s4.1.
-    fn cookie(&self, value: &str, max_age: u64) -> HeaderValue {
+    fn cookie(&self, value: &str, max_age: u64, path: &str) -> HeaderValue {
         let name = self.name();
-        let path = self.mount.as_deref().unwrap_or("/");
         let same_site = if self.lax { "Lax" } else { "Strict" };
         let secure = if self.insecure { "" } else { "; Secure" };
         let text = format!(
@@ -173,6 +221,18 @@ impl CookieMode {
 impl Default for CookieMode {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+fn cookie_path(path: String) -> Result<String, CookieConfigError> {
+    let is_path = path.starts_with('/')
+        && path
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b';' && byte != b',');
+    if is_path {
+        Ok(path)
+    } else {
+        Err(CookieConfigError::InvalidPath)
     }
 }
 

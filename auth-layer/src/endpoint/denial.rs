@@ -33,6 +33,9 @@ impl Shared {
         };
         let wrong = match denial {
             Denial::NoToken => String::new(),
+            Denial::Scope if self.sessions_scopes.is_empty() => {
+                ", error=\"insufficient_scope\"".to_owned()
+            }
             Denial::Scope => format!(
                 ", error=\"insufficient_scope\", scope=\"{}\"",
                 self.sessions_scopes

@@ -61,8 +61,8 @@ impl TokenEndpoints {
     }
 
     /// Knows an OAuth client that proves itself by `secret`, in the form or by HTTP Basic
-    /// (RFC 6749 s2.3.1): a long random text, for nobody counts the guesses. Only a hash of it is
-    /// kept. Such a client may also ask what a token is worth at `/introspect` (RFC 7662), which is
+    /// (RFC 6749 s2.3.1): a long random text. A wrong one is charged to the address of its sender, see
+    /// [`Limits`]. Only a hash of the secret is kept. Such a client may also ask what a token is worth at `/introspect` (RFC 7662), which is
     /// there once there is one.
     pub fn confidential_client(mut self, id: impl Into<String>, secret: &str) -> Self {
         self.shared().clients.add(id.into(), Some(secret));
@@ -90,7 +90,7 @@ impl TokenEndpoints {
     }
 
     /// The scopes that an access token needs for `/sessions`, where a user's sessions are listed and
-    /// ended. Default: none. Set it where others than your own apps get tokens.
+    /// ended. Default: none, and tokens of sessions that belong to an OAuth client are refused there.
     pub fn sessions_scopes(mut self, scopes: Scopes) -> Self {
         self.shared().sessions_scopes = scopes;
         self

@@ -3,18 +3,22 @@ use http::{HeaderMap, HeaderName};
 use super::refusal::Refusal;
 use crate::refresh_token::IdempotencyKey;
 
-/// The `Idempotency-Key` of a request: a string of RFC 8941 s3.3.3 that holds base64url.
+/// The `Idempotency-Key` of a request: visible characters, as a string of RFC 8941 s3.3.3 or bare. The
+/// quotes are no part of the key.
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Refusal> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
-    let quoted = value.to_str().ok().map(|it| it.trim_matches(' '));
-    let text = quoted.and_then(|it| it.strip_prefix('"')?.strip_suffix('"'));
-    match (text.map(str::parse), values.next()) {
-        (Some(Ok(key)), None) => Ok(Some(key)),
+    let text = value.to_str().ok().map(|text| text.trim_matches(' '));
+    let key = text.and_then(|text| match text.strip_prefix('"') {
+        Some(rest) => rest.strip_suffix('"')?.parse().ok(),
+        None => text.parse().ok(),
+    });
+    match (key, values.next()) {
+        (Some(key), None) => Ok(Some(key)),
         _ => Err(Refusal::invalid(
-            "Idempotency-Key must be 16 to 64 bytes in base64url, in double quotes",
+            "Idempotency-Key must occur once and be 16 to 255 visible ASCII characters, bare or in double quotes",
         )),
     }
 }

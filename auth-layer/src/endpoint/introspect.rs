@@ -1,4 +1,4 @@
-use http::HeaderMap;
+use http::request::Parts;
 use serde_json::{Map, Value, json as value};
 
 use super::Response;
@@ -14,11 +14,11 @@ impl Shared {
     /// RFC 7662: what a token is worth now, for confidential clients only.
     pub(super) async fn introspect(
         &self,
-        headers: &HeaderMap,
+        request: &Parts,
         body: &[u8],
     ) -> Result<Response, Refusal> {
         let form = Form::parse(body)?;
-        let client = self.clients.authenticate_confidential(headers, &form)?;
+        let client = self.authenticate_confidential(request, &form)?;
         let token = form.get("token").ok_or(Refusal::invalid("No token"))?;
         let claims = match self.refresh_claims(token, &client).await? {
             Some(claims) => Some(claims),

@@ -5,13 +5,16 @@
 //!
 //! ```
 //! use auth_layer::endpoint::{TokenEndpoints, token_response};
-//! use auth_layer::issue::{NewSession, TokenIssuer};
+//! use auth_layer::issue::TokenIssuer;
 //! use axum::response::{IntoResponse, Response};
 //! use axum::{Router, extract::State, http::StatusCode, routing::post};
 //!
 //! async fn login(State(issuer): State<TokenIssuer>) -> Response {
+//!     let Ok(sign_in) = issuer.begin_sign_in("alice").await else {
+//!         return StatusCode::SERVICE_UNAVAILABLE.into_response();
+//!     };
 //!     // Once the password is right:
-//!     match issuer.start(NewSession::new("alice")).await {
+//!     match issuer.start(sign_in).await {
 //!         Ok(pair) => token_response(&pair).into_response(),
 //!         Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
 //!     }
@@ -38,12 +41,15 @@
 //! | `GET /.well-known/jwks.json` | | the public keys |
 //! | `GET /.well-known/oauth-authorization-server` | | RFC 8414 |
 //!
-//! An `Idempotency-Key` may come with every refresh: 16 to 64 random bytes, base64url, in quotes.
+//! An `Idempotency-Key` may come with every refresh: 16 to 255 visible ASCII
+//! characters, with or without double quotes, such as a UUID. A token response has the member `"idempotent": true`, by which a client knows that the server honours
+//! the header.
 //!
 //! # Sessions
 //! `/sessions` wants an access token of this issuer, as bearer or, of a session that is bound to a key,
 //! with a [proof](TokenEndpoints::dpop), and is about the sessions of its subject: a list of `{"sid", "label", "created_at", "rotated_at", "ip", "user_agent", "current"}`,
-//! times in seconds since the Unix epoch. To log out everywhere, `DELETE /sessions`, then
+//! times in seconds since the Unix epoch. A token whose session belongs to an OAuth client is refused
+//! unless [a scope](TokenEndpoints::sessions_scopes) is named for it. To log out everywhere, `DELETE /sessions`, then
 //! `POST /logout`. After a change of password call
 //! [`revoke_others`](crate::TokenIssuer::revoke_others).
 //!
@@ -117,7 +123,6 @@ mod body;
 mod client;
 mod cookie;
 mod credential;
-mod csrf;
 mod denial;
 mod documents;
 mod endpoints;

@@ -3,12 +3,12 @@ use http::{HeaderName, HeaderValue};
 
 use super::denial::Denial;
 use super::endpoints::{Shared, TokenEndpoints};
+use super::limit::SessionCharge;
 use super::refusal::Refusal;
 use super::{EndpointBody, Response};
 use crate::claims::Thumbprint;
 use crate::issue::{RefreshErrorKind, SessionEvent};
 use crate::proof::{Dpop, Freshness, ProofErrorKind, Proved};
-use crate::refresh_token::SessionId;
 
 impl TokenEndpoints {
     /// Checks DPoP proofs (RFC 9449 s5) as `dpop` says: then sessions can be
@@ -102,32 +102,38 @@ impl Proof {
 }
 
 impl Shared {
-    /// What a request with a token of `session` proves. Without such a token it is not worth a look.
+    /// What a request with a genuine token proves. Beside another text a proof is not looked at.
     pub(super) async fn prove(
         &self,
         request: &Parts,
-        session: Option<SessionId>,
+        charge: Option<SessionCharge>,
     ) -> Result<Proof, Refusal> {
-        let Some(sid) = session else {
+        let Some(charge) = charge else {
             return Ok(Proof::default());
         };
-        self.check_proof(request).await.map_err(|flaw| {
-            self.issuer.tell(match flaw {
-                Flaw::Invalid(kind) => SessionEvent::RefreshFailed {
-                    sid: Some(sid),
-                    kind: RefreshErrorKind::InvalidProof(kind),
-                },
-                Flaw::TooMany => SessionEvent::RateLimited {
-                    sid: Some(sid),
-                    ip: self.address.of(&request.extensions, &request.headers),
-                },
-                Flaw::Unknown => SessionEvent::RefreshFailed {
-                    sid: Some(sid),
-                    kind: RefreshErrorKind::Unavailable,
-                },
-            });
-            self.unproved(flaw)
-        })
+        let sid = charge.session();
+        let flaw = match self.check_proof(request).await {
+            Ok(proof) => return Ok(proof),
+            Err(flaw) => flaw,
+        };
+        self.issuer.tell(match flaw {
+            Flaw::Invalid(kind) => SessionEvent::RefreshFailed {
+                sid: Some(sid),
+                kind: RefreshErrorKind::InvalidProof(kind),
+            },
+            Flaw::TooMany => SessionEvent::RateLimited {
+                sid: Some(sid),
+                ip: self.ip(request),
+            },
+            Flaw::Unknown => SessionEvent::RefreshFailed {
+                sid: Some(sid),
+                kind: RefreshErrorKind::Unavailable,
+            },
+        });
+        if let Flaw::Invalid(kind) = flaw {
+            self.charge_proof(request, sid, kind)?;
+        }
+        Err(self.unproved(flaw))
     }
 
     /// RFC 9449 s5 and s8.

@@ -43,10 +43,15 @@ impl Refusal {
         "invalid_scope",
         "The scope exceeds what was granted, or is malformed",
     );
+    pub(super) const INVALID_TARGET: Self = Self::new(
+        StatusCode::BAD_REQUEST,
+        "invalid_target",
+        "A resource is not one that tokens are issued for",
+    );
     pub(super) const INVALID_CLIENT: Self = Self::new(
         StatusCode::UNAUTHORIZED,
         "invalid_client",
-        "The client is unknown or did not prove itself",
+        "Client authentication failed",
     );
     pub(super) const NO_ACCESS_TOKEN: Self = Self::new(
         StatusCode::UNAUTHORIZED,
@@ -72,6 +77,11 @@ impl Refusal {
     /// Whether it is that one.
     pub(super) fn is_dead_token(&self) -> bool {
         self.error == "invalid_grant" && self.description.is_none()
+    }
+
+    /// Whether client authentication failed.
+    pub(super) fn is_invalid_client(&self) -> bool {
+        self.error == Self::INVALID_CLIENT.error
     }
 
     pub(super) fn no_token() -> Self {

@@ -79,8 +79,8 @@ impl Shared {
         match route {
             Route::Refresh => self.refresh(request, &body).await,
             Route::Token => self.token(request, &body).await,
-            Route::Revoke => self.revoke(headers, &body).await,
-            Route::Introspect => self.introspect(headers, &body).await,
+            Route::Revoke => self.revoke(request, &body).await,
+            Route::Introspect => self.introspect(request, &body).await,
             Route::LogOut => self.log_out(request, &body).await,
             Route::Sessions(wish) => self.sessions(request, wish).await,
             Route::Keys => Ok(self.keys(headers)),

@@ -26,6 +26,13 @@ pub(super) fn cookie_response(pair: &TokenPair, cookies: &CookieMode, now: Times
     response
 }
 
+/// Adds values of `Set-Cookie` to those that a response has.
+pub(super) fn add_cookies(response: &mut Response, cookies: impl Iterator<Item = HeaderValue>) {
+    for cookie in cookies {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+}
+
 fn pair_response(pair: &TokenPair, refresh_token: Option<&RefreshToken>) -> Response {
     json(&PairBody {
         access_token: pair.access_token(),
@@ -33,6 +40,7 @@ fn pair_response(pair: &TokenPair, refresh_token: Option<&RefreshToken>) -> Resp
         expires_in: pair.expires_in().as_secs(),
         refresh_token: refresh_token.map(RefreshToken::expose),
         scope: Some(pair.scopes().to_string()).filter(|it| !it.is_empty()),
+        idempotent: true,
     })
 }
 
@@ -45,6 +53,9 @@ struct PairBody<'a> {
     refresh_token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
+    /// Tells the client that this server honours `Idempotency-Key`, so that a refresh whose answer was
+    /// lost can be repeated. A client that does not know the member ignores it (RFC 6749 s5.1).
+    idempotent: bool,
 }
 
 /// 200 with a JSON body that nobody may keep.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::background::Background;
-use super::claims::{ClaimsSource, ErasedClaims, StoredClaims};
+use super::claims::{ClaimsSource, ErasedClaims};
 use super::cleanup::Cleanup;
 use super::issuer::{Core, Sink};
 use super::{IssuerConfigError, Random, SessionEvent, SystemRandom, TokenIssuer};
@@ -20,10 +20,11 @@ pub struct TokenIssuerBuilder {
     keys: SigningKeys,
     secrets: RefreshSecrets,
     store: Arc<dyn ErasedStore>,
-    claims: Arc<dyn ErasedClaims>,
+    claims: Option<Arc<dyn ErasedClaims>>,
     claims_timeout: Duration,
     issuer: String,
     audiences: Vec<String>,
+    default_client_id: Option<String>,
     access_ttl: Duration,
     long_access_tokens: bool,
     idle: Duration,
@@ -47,10 +48,11 @@ impl TokenIssuerBuilder {
             keys,
             secrets,
             store,
-            claims: Arc::new(StoredClaims),
+            claims: None,
             claims_timeout: Duration::from_secs(10),
             issuer: String::new(),
             audiences: Vec::new(),
+            default_client_id: None,
             access_ttl: Duration::from_secs(15 * 60),
             long_access_tokens: false,
             idle: 14 * DAY,
@@ -75,6 +77,15 @@ impl TokenIssuerBuilder {
     /// Whom its access tokens are for, beside those named before.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audiences.push(audience.into());
+        self
+    }
+
+    /// Sets the `client_id` claim of access tokens whose session belongs to no OAuth client, if the
+    /// request names none either: RFC 9068 s2.2 requires the claim. Give the id under which your own
+    /// application is known, if it has one. Default: the issuer's name, which cannot be the id of a
+    /// registered client by accident.
+    pub fn default_client_id(mut self, id: impl Into<String>) -> Self {
+        self.default_client_id = Some(id.into());
         self
     }
 
@@ -120,10 +131,10 @@ impl TokenIssuerBuilder {
         self
     }
 
-    /// Asks `source` for the claims of each access token after the first. Default: those that the
-    /// session started with.
+    /// Asks `source` for the claims of each access token, at sign-in and before each rotation. Default: those that the session
+    /// started with.
     pub fn claims_source(mut self, source: impl ClaimsSource) -> Self {
-        self.claims = Arc::new(source);
+        self.claims = Some(Arc::new(source));
         self
     }
 
@@ -189,6 +200,9 @@ impl TokenIssuerBuilder {
             .revocations
             .unwrap_or_else(|| Revocations::new(longest));
         let names = Names {
+            default_client_id: self
+                .default_client_id
+                .unwrap_or_else(|| self.issuer.clone()),
             issuer: self.issuer,
             audiences: self.audiences,
         };
@@ -267,6 +281,8 @@ impl fmt::Debug for TokenIssuerBuilder {
 pub(super) struct Names {
     pub(super) issuer: String,
     pub(super) audiences: Vec<String>,
+    /// The client of access tokens for which no other is known.
+    pub(super) default_client_id: String,
 }
 
 impl Names {

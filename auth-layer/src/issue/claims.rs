@@ -5,12 +5,12 @@ use std::pin::Pin;
 
 use crate::store::{CustomClaims, Session};
 
-/// Says at each refresh what the next access token claims besides what the issuer writes, or that
-/// there shall be none.
+/// Says at sign-in and at each refresh what the next access token claims besides what the issuer writes, or that there shall
+/// be none.
 ///
-/// It is asked after the refresh token was rotated. So where it fails, a client that sends
-/// idempotency keys repeats and loses nothing, but a plain client has to sign in again: an answer
-/// that is a minute old is better than none. Closures that return such a future are sources too:
+/// It is asked before the refresh token is rotated, and only if that token brings a pair. While it is unavailable, clients get 503
+/// and keep their tokens, with an idempotency key or without. The session that it gets is as the refresh will leave it; at
+/// sign-in it is not stored yet. Closures that return such a future are sources too:
 ///
 /// ```
 /// use auth_layer::issue::{ClaimsError, ClaimsSource};
@@ -31,8 +31,8 @@ pub trait ClaimsSource: Send + Sync + 'static {
     /// The claims for the session's next access token.
     ///
     /// # Errors
-    /// [`ClaimsError::refused`] revokes the session; [`ClaimsError::unavailable`] has the client try
-    /// again later.
+    /// [`ClaimsError::refused`] revokes the session, or lets none begin; [`ClaimsError::unavailable`] has the client try
+    /// again later, with the same token.
     fn claims(
         &self,
         session: &Session,
@@ -82,15 +82,6 @@ impl fmt::Display for ClaimsError {
 impl Error for ClaimsError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.0.as_deref().map(|it| it as _)
-    }
-}
-
-/// The default source: what the session started with.
-pub(super) struct StoredClaims;
-
-impl ClaimsSource for StoredClaims {
-    async fn claims(&self, session: &Session) -> Result<CustomClaims, ClaimsError> {
-        Ok(session.claims.clone())
     }
 }
 

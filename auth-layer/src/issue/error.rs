@@ -1,11 +1,11 @@
 use std::error::Error;
 use std::fmt;
 
-use super::NoRandomness;
+use super::{ClaimsError, NoRandomness};
 use crate::keys::KeyError;
 use crate::proof::ProofErrorKind;
 use crate::refresh_token::{TokenError, TokenErrorKind};
-use crate::store::{Dead, StoreError};
+use crate::store::{Dead, StoreError, StoreErrorKind};
 
 type Cause = Box<dyn Error + Send + Sync>;
 
@@ -29,6 +29,13 @@ impl IssueError {
 pub enum IssueErrorKind {
     /// The store did not take it.
     Store,
+    /// The sessions of the subject were revoked since the sign-in began. The proof that was checked may be out of date: the
+    /// user signs in again.
+    Revoked,
+    /// The source of claims is unavailable.
+    Claims,
+    /// The source of claims refused the subject.
+    Refused,
     /// There was no randomness to be had.
     Randomness,
     /// The access token was not signed.
@@ -39,6 +46,9 @@ impl fmt::Display for IssueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             IssueErrorKind::Store => "the session was not stored",
+            IssueErrorKind::Revoked => "the sessions of the subject were revoked meanwhile",
+            IssueErrorKind::Claims => "the source of claims is unavailable",
+            IssueErrorKind::Refused => "the source of claims refused the subject",
             IssueErrorKind::Randomness => "there is no randomness for a new session",
             IssueErrorKind::Signing => "the access token was not signed",
         })
@@ -53,11 +63,23 @@ impl Error for IssueError {
 
 impl From<StoreError> for IssueError {
     fn from(error: StoreError) -> Self {
+        let kind = match error.kind() {
+            StoreErrorKind::Revoked => IssueErrorKind::Revoked,
+            _ => IssueErrorKind::Store,
+        };
         let source = error.into();
-        Self {
-            kind: IssueErrorKind::Store,
-            source,
-        }
+        Self { kind, source }
+    }
+}
+
+impl From<ClaimsError> for IssueError {
+    fn from(error: ClaimsError) -> Self {
+        let kind = match error.is_refusal() {
+            true => IssueErrorKind::Refused,
+            false => IssueErrorKind::Claims,
+        };
+        let source = error.into();
+        Self { kind, source }
     }
 }
 
@@ -111,8 +133,13 @@ impl RefreshError {
 pub enum RefreshErrorKind {
     /// Not a refresh token at all.
     Malformed,
-    /// Forged, or made with a secret that is no longer accepted.
+    /// The token is forged or damaged.
     BadTag,
+    /// The token names a refresh secret that is not in use here, such as a retired one.
+    UnknownSecret,
+    /// The request carried cookies of different sessions, one of which may have been planted.
+    /// Nothing is revoked.
+    SeveralSessions,
     /// The store has no such session.
     Unknown,
     /// The session was revoked before.
@@ -149,6 +176,8 @@ impl RefreshErrorKind {
         match self {
             Self::Malformed => "malformed",
             Self::BadTag => "bad_tag",
+            Self::UnknownSecret => "unknown_secret",
+            Self::SeveralSessions => "several_sessions",
             Self::Unknown => "unknown",
             Self::Revoked => "revoked",
             Self::Expired => "expired",
@@ -170,7 +199,11 @@ impl fmt::Display for RefreshError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             RefreshErrorKind::Malformed => "this is not a refresh token",
-            RefreshErrorKind::BadTag => "the refresh token was not made with a secret in use",
+            RefreshErrorKind::BadTag => "the refresh token is forged or damaged",
+            RefreshErrorKind::UnknownSecret => {
+                "the refresh token was made with a secret that is not in use"
+            }
+            RefreshErrorKind::SeveralSessions => "the cookies are of different sessions",
             RefreshErrorKind::Unknown => "the session is unknown",
             RefreshErrorKind::Revoked => "the session was revoked",
             RefreshErrorKind::Expired => "the session expired",
@@ -205,6 +238,7 @@ impl From<TokenError> for RefreshError {
         match error.kind() {
             TokenErrorKind::Malformed => RefreshErrorKind::Malformed.into(),
             TokenErrorKind::BadTag => RefreshErrorKind::BadTag.into(),
+            TokenErrorKind::UnknownSecret => RefreshErrorKind::UnknownSecret.into(),
         }
     }
 }

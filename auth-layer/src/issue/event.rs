@@ -77,8 +77,8 @@ pub enum SessionEvent {
         /// Who ended it.
         by: RevokedBy,
     },
-    /// A request was turned away, as there were too many before it: with one session's tokens, or with
-    /// tokens that nobody here made, from one address.
+    /// A request was refused, as there were too many before it: refreshes of one session, or failed
+    /// attempts from one address.
     #[non_exhaustive]
     RateLimited {
         /// The session, if its token was genuine.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinError;
+use tokio::time::timeout;
 use tracing::Instrument as _;
 use zeroize::Zeroizing;
 
@@ -12,15 +13,17 @@ use super::background::Background;
 use super::builder::{Names, TokenIssuerBuilder};
 use super::claims::ErasedClaims;
 use super::cleanup::Cleanup;
+use super::mint::Access;
 use super::{
-    IssueError, NewSession, Random, RefreshError, RefreshRequest, SessionEvent, TokenPair,
+    ClaimsError, IssueError, NewSession, Random, RefreshError, RefreshRequest, SessionEvent,
+    TokenPair,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::keys::SigningKeys;
 use crate::refresh_token::{RefreshSecrets, RefreshToken, SessionId};
 use crate::revocation::Revocations;
 use crate::store::{
-    ErasedStore, FeedStatus, RevokedBy, Selection, Session, SessionStore, StoreError,
+    CustomClaims, ErasedStore, FeedStatus, RevokedBy, Selection, Session, SessionStore, StoreError,
     StoreErrorKind,
 };
 use crate::verify::{Verifier, VerifierBuilder};
@@ -35,8 +38,8 @@ use crate::verify::{Verifier, VerifierBuilder};
 /// [cleans up](TokenIssuerBuilder::cleanup_every). They begin when it is built on a tokio runtime, else
 /// when it is first used on one, and end with the last clone.
 ///
-/// A call that was begun is carried through, even if its future is dropped: a client that hangs up
-/// cannot keep a theft from being told.
+/// A rotation or revocation that was begun is carried through, even if its future is dropped: a client that hangs up
+/// cannot keep reuse from being reported.
 ///
 /// # Panics
 /// Its methods panic outside a tokio runtime.
@@ -47,7 +50,8 @@ pub(super) struct Core {
     pub(super) keys: SigningKeys,
     pub(super) secrets: RefreshSecrets,
     pub(super) store: Arc<dyn ErasedStore>,
-    pub(super) claims: Arc<dyn ErasedClaims>,
+    /// None for those that are kept with the session.
+    pub(super) claims: Option<Arc<dyn ErasedClaims>>,
     pub(super) claims_timeout: Duration,
     pub(super) names: Names,
     pub(super) access_ttl: Duration,
@@ -77,10 +81,41 @@ impl TokenIssuer {
         TokenIssuerBuilder::new(keys, secrets, Arc::new(store))
     }
 
-    /// Starts a session: call it once you know who signed in.
+    /// Begins a sign-in of `subject`: call it before a password or another proof is checked, and [`start`](Self::start) what
+    /// it returns after that. If all sessions of the subject were revoked in between, as by a change of the password, no session
+    /// starts.
+    ///
+    /// ```
+    /// # use auth_layer::issue::{IssueErrorKind, TokenIssuer};
+    /// # async fn example(issuer: TokenIssuer) -> Result<(), Box<dyn std::error::Error>> {
+    /// let sign_in = issuer.begin_sign_in("alice").await?;
+    /// // Meanwhile, as the old password is checked, another request changes it:
+    /// issuer.revoke_all("alice").await?;
+    /// let error = issuer.start(sign_in.label("Firefox on Linux")).await.unwrap_err();
+    /// assert_eq!(error.kind(), IssueErrorKind::Revoked);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// When the store does not take it, or there is no randomness.
+    /// When the store does not answer.
+    pub async fn begin_sign_in(
+        &self,
+        subject: impl Into<String>,
+    ) -> Result<NewSession, StoreError> {
+        let mut session = NewSession::new(subject);
+        session.epoch = Some(self.core().store.epoch(&session.subject).await?);
+        Ok(session)
+    }
+
+    /// Starts a session: call it once you know who signed in.
+    ///
+    /// A session of [`begin_sign_in`](Self::begin_sign_in) starts only if those of its subject were not revoked meanwhile. One of
+    /// [`NewSession::new`] starts in any case, and survives a revocation that came after the check of a password and before
+    /// this call.
+    ///
+    /// # Errors
+    /// When the sessions of the subject were revoked since the sign-in began, the store does not take it, the source of claims refuses the subject or is unavailable, or there is no randomness.
     pub async fn start(&self, session: NewSession) -> Result<TokenPair, IssueError> {
         let core = self.core().clone();
         carry_through(async move { core.start(session).await })
@@ -92,14 +127,14 @@ impl TokenIssuer {
 
     /// Takes a refresh token for a new pair.
     ///
+    /// The source of claims is asked before the rotation, and only if the token can bring a pair: while it is unavailable no
+    /// token is used up, and reuse is still found. A caller that goes away before the rotation has rotated nothing.
+    ///
     /// # Errors
     /// When there is none; [`RefreshErrorKind`](super::RefreshErrorKind) says why, and the client
     /// should be told less.
     pub async fn refresh(&self, request: RefreshRequest) -> Result<TokenPair, RefreshError> {
-        let core = self.core().clone();
-        carry_through(async move { core.refresh(request).await })
-            .await
-            .unwrap_or_else(|cancelled| Err(RefreshError::unavailable(cancelled)))
+        self.core().clone().refresh(request).await
     }
 
     /// Ends the session of a refresh token, however old the token is: a log-out. False if nothing
@@ -245,7 +280,7 @@ impl Core {
         self.random.fill(&mut *s)?;
         let first = self.secrets.first(SessionId::from_bytes(id), s);
         let lifetimes = (self.idle, self.absolute);
-        let session = Session {
+        let mut session = Session {
             client_id: new.client_id,
             jkt: new.jkt,
             scopes: new.scopes,
@@ -262,12 +297,30 @@ impl Core {
                 lifetimes,
             )
         };
-        let scopes = session.scopes.clone();
-        let pair = self.pair(&session, first.token, scopes, &session.claims, now)?;
+        session.chain.tag_key_id = Some(first.tag_key_id);
+        let asked = self.first_claims(&session).await?;
+        let claims = asked.as_ref().unwrap_or(&session.claims);
+        let access = Access {
+            scopes: session.scopes.clone(),
+            client_id: None,
+            audiences: &[],
+        };
+        let pair = self.pair(&session, first.token, access, claims, now)?;
         let (sid, subject) = (session.id, session.subject.clone());
-        self.store.insert(session).await?;
+        self.store.insert(session, new.epoch).await?;
         self.tell(SessionEvent::Started { sid, subject });
         Ok(pair)
+    }
+
+    /// What the source says of a session that is about to begin. None if there is no source.
+    async fn first_claims(&self, session: &Session) -> Result<Option<CustomClaims>, IssueError> {
+        let Some(source) = &self.claims else {
+            return Ok(None);
+        };
+        match timeout(self.claims_timeout, source.ask(session)).await {
+            Ok(claims) => Ok(Some(claims?)),
+            Err(elapsed) => Err(ClaimsError::unavailable(elapsed).into()),
+        }
     }
 
     pub(super) async fn revoke(
@@ -304,7 +357,7 @@ fn is_any(count: usize) -> bool {
 }
 
 /// Runs `work` to its end, whether or not anybody waits for it.
-async fn carry_through<T: Send + 'static>(
+pub(super) async fn carry_through<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, JoinError> {
     let result = tokio::spawn(work.in_current_span()).await;

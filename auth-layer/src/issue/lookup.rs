@@ -9,6 +9,11 @@ impl TokenIssuer {
         self.core().clock.now()
     }
 
+    /// Whom its access tokens are for.
+    pub(crate) fn audiences(&self) -> &[String] {
+        &self.core().names.audiences
+    }
+
     /// Reads a token that one of its secrets made.
     pub(crate) fn open(&self, token: &RefreshToken) -> Result<Presented<'_>, TokenError> {
         self.core().secrets.open(token.expose())

@@ -19,7 +19,11 @@ impl Core {
         &self,
         session: &Session,
         refresh_token: RefreshToken,
-        scopes: Scopes,
+        Access {
+            scopes,
+            client_id,
+            audiences,
+        }: Access<'_>,
         claims: &CustomClaims,
         now: Timestamp,
     ) -> Result<TokenPair, IssueError> {
@@ -28,16 +32,22 @@ impl Core {
             .min(session.chain.absolute_expires_at);
         let sid = session.id.to_string();
         let jti = self.token_id()?;
+        let client_id = session.client_id.as_deref().or(client_id);
+        let audiences = if audiences.is_empty() {
+            &*self.names.audiences
+        } else {
+            audiences
+        };
         let access_token = self.keys.sign(&AccessClaims {
             iss: &self.names.issuer,
             sub: &session.subject,
-            aud: Audience::of(&self.names.audiences),
+            aud: Audience::of(audiences),
             // Up to the next second: a token lives as long as its answer says, not a bit less.
             exp: ends.plus(Duration::from_millis(999)).as_secs(),
             iat: now.as_secs(),
             jti: &jti,
             sid: &sid,
-            client_id: session.client_id.as_deref(),
+            client_id: client_id.unwrap_or(&self.names.default_client_id),
             cnf: session.jkt.map(Confirmation::of_key),
             scope: Some(&scopes).filter(|it| !it.is_empty()),
             auth_time: session.auth_time.as_secs(),
@@ -61,6 +71,15 @@ impl Core {
     }
 }
 
+/// What a request asks for in its access token.
+pub(super) struct Access<'a> {
+    pub(super) scopes: Scopes,
+    /// The client that authenticated or named itself for this request.
+    pub(super) client_id: Option<&'a str>,
+    /// Those of the issuer's audiences that it names; all of them if it names none.
+    pub(super) audiences: &'a [String],
+}
+
 /// RFC 9068 s2.2, and `sid` of OpenID Connect.
 #[derive(Serialize)]
 struct AccessClaims<'a> {
@@ -71,8 +90,7 @@ struct AccessClaims<'a> {
     iat: i64,
     jti: &'a str,
     sid: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_id: Option<&'a str>,
+    client_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<&'a Scopes>,
     #[serde(skip_serializing_if = "Option::is_none")]

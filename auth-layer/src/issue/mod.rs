@@ -24,7 +24,8 @@
 //! # When a password changes
 //! Whoever knew the old one may be signed in somewhere: call
 //! [`revoke_all`](TokenIssuer::revoke_all), or [`revoke_others`](TokenIssuer::revoke_others) with the
-//! session in which it was changed. The same goes for a new second factor, for "sign out everywhere"
+//! session in which it was changed. A log-in that checked the old one at that moment does not survive it if it
+//! [began](TokenIssuer::begin_sign_in) before the check. The same goes for a new second factor, for "sign out everywhere"
 //! and for an account that is closed. Access tokens die with their sessions.
 //!
 //! Issuers on several machines work as one: [`guide::several_machines`](crate::guide::several_machines)

@@ -19,10 +19,13 @@ pub struct NewSession {
     pub(super) ip: Option<IpAddr>,
     pub(super) user_agent: Option<String>,
     pub(super) jkt: Option<Thumbprint>,
+    pub(super) epoch: Option<u64>,
 }
 
 impl NewSession {
-    /// A sign-in of `subject`, the `sub` of its access tokens.
+    /// A sign-in of `subject`, the `sub` of its access tokens, that had nothing to check. It survives a
+    /// [revocation](super::TokenIssuer::revoke_all) that came before it: after a check of a password use
+    /// [`begin_sign_in`](super::TokenIssuer::begin_sign_in).
     pub fn new(subject: impl Into<String>) -> Self {
         Self {
             subject: subject.into(),
@@ -34,6 +37,7 @@ impl NewSession {
             ip: None,
             user_agent: None,
             jkt: None,
+            epoch: None,
         }
     }
 
@@ -102,6 +106,8 @@ pub struct RefreshRequest {
     pub(super) ip: Option<IpAddr>,
     pub(super) user_agent: Option<String>,
     pub(super) jkt: Option<Thumbprint>,
+    /// Those of the issuer's audiences that the access token is for; all of them if there is none.
+    pub(super) audiences: Vec<String>,
 }
 
 impl RefreshRequest {
@@ -115,7 +121,14 @@ impl RefreshRequest {
             ip: None,
             user_agent: None,
             jkt: None,
+            audiences: Vec::new(),
         }
+    }
+
+    /// Narrows this access token to some of the issuer's audiences (RFC 8707 s2).
+    pub(crate) fn audiences(mut self, audiences: Vec<String>) -> Self {
+        self.audiences = audiences;
+        self
     }
 
     /// The key that was proved with this request (RFC 9449 s5). To a session that is not bound it means
@@ -137,7 +150,8 @@ impl RefreshRequest {
         self
     }
 
-    /// The OAuth client that was authenticated.
+    /// The OAuth client that was authenticated. Its access token names it, unless the session belongs
+    /// to a client.
     pub fn client_id(mut self, client_id: Option<String>) -> Self {
         self.client_id = client_id;
         self

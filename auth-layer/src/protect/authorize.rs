@@ -13,9 +13,10 @@ use crate::claims::{Claims, NoCustomClaims};
 /// use http::request::Parts;
 ///
 /// let own_things = Require::new(|claims: &Claims, request: &Parts| {
-///     match request.uri.path().strip_prefix("/users/") == claims.subject() {
-///         true => Ok(()),
-///         false => Err(Rejection::InsufficientScope(Scopes::default())),
+///     // Both must be there: two values that are missing are equal, too.
+///     match (request.uri.path().strip_prefix("/users/"), claims.subject()) {
+///         (Some(owner), Some(subject)) if owner == subject => Ok(()),
+///         _ => Err(Rejection::InsufficientScope(Scopes::default())),
 ///     }
 /// });
 /// # let _: Require<_> = own_things;

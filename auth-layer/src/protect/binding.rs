@@ -123,6 +123,7 @@ mod tests {
         let token = Token {
             text: "",
             scheme: Scheme::Bearer,
+            is_cookie: false,
         };
         let verdict = |cnf: &str| {
             let claims = format!(r#"{{"cnf":{cnf}}}"#);

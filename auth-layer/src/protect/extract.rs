@@ -1,5 +1,5 @@
 use http::header::{AUTHORIZATION, COOKIE};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::challenge::Scheme;
 
@@ -12,9 +12,13 @@ pub enum TokenSource {
     /// `Authorization: Bearer <token>` (RFC 6750 s2.1), and `Authorization: DPoP <token>`
     /// (RFC 9449 s7.1) where the layer checks proofs. At the other places tokens are bearer tokens.
     Authorization,
-    /// The cookie of this name.
+    /// The cookie of this name. An empty one is no token.
+    ///
+    /// A browser adds its cookies to requests of other sites too, so the layer checks
+    /// `Sec-Fetch-Site`, else `Origin`, wherever the request can change something: see
+    /// [`allow_cookie_origin`](super::AuthLayer::allow_cookie_origin).
     Cookie(String),
-    /// A header of this name whose whole value is the token.
+    /// A header of this name whose whole value is the token. An empty one is no token.
     Header(HeaderName),
 }
 
@@ -32,6 +36,7 @@ pub(super) enum Credential<'a> {
 pub(super) struct Token<'a> {
     pub(super) text: &'a str,
     pub(super) scheme: Scheme,
+    pub(super) is_cookie: bool,
 }
 
 /// The token, of the `DPoP` scheme only if `dpop` is known here.
@@ -70,10 +75,17 @@ pub(super) fn mark_sensitive(headers: &mut HeaderMap, sources: &[TokenSource]) {
         TokenSource::Cookie(_) => &COOKIE,
     });
     for name in names.chain([&DPOP]) {
-        if let http::header::Entry::Occupied(mut values) = headers.entry(name) {
-            values
-                .iter_mut()
-                .for_each(|value| value.set_sensitive(true));
+        values_mut(headers, name, |value| value.set_sensitive(true));
+    }
+}
+
+/// Not by `HeaderMap::entry`, which makes room for one more header first: three allocations in a map that is full.
+fn values_mut(headers: &mut HeaderMap, name: &HeaderName, change: impl FnMut(&mut HeaderValue)) {
+    match headers.get_all(name).iter().nth(1) {
+        None => headers.get_mut(name).into_iter().for_each(change),
+        Some(_) => {
+            let values = headers.iter_mut().filter(|(it, _)| *it == name);
+            values.map(|(_, value)| value).for_each(change);
         }
     }
 }
@@ -110,51 +122,66 @@ fn authorization(value: &str, dpop: bool) -> Credential<'_> {
         () => return Credential::None,
     };
     let text = token.trim_start_matches(' ');
-    Credential::Token(Token { text, scheme })
+    Credential::Token(Token {
+        text,
+        scheme,
+        is_cookie: false,
+    })
 }
 
 fn bearer(text: &str) -> Credential<'_> {
-    let scheme = Scheme::Bearer;
-    Credential::Token(Token { text, scheme })
+    if text.is_empty() {
+        return Credential::None;
+    }
+    Credential::Token(Token {
+        text,
+        scheme: Scheme::Bearer,
+        is_cookie: false,
+    })
 }
 
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Credential<'a> {
-    let values = headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
+    let values = headers.get_all(COOKIE).iter();
     let mut cookies = values
-        .flat_map(pairs)
-        .filter(|(it, _)| *it == name)
-        .map(|(_, value)| value);
-    match (cookies.next(), cookies.next()) {
-        (None, _) => Credential::None,
-        (Some(value), None) => bearer(value),
-        (Some(_), Some(_)) => Credential::Invalid,
-    }
+        .flat_map(|value| pairs(value.as_bytes()))
+        .filter_map(|pair| value_of(pair, name))
+        .filter(|value| !value.is_empty());
+    let text = match (cookies.next().map(std::str::from_utf8), cookies.next()) {
+        (None, _) => return Credential::None,
+        (Some(Ok(text)), None) => text,
+        _ => return Credential::Invalid,
+    };
+    Credential::Token(Token {
+        text,
+        scheme: Scheme::Bearer,
+        is_cookie: true,
+    })
 }
 
-/// RFC 6265 s4.2.1.
-fn pairs(cookies: &str) -> impl Iterator<Item = (&str, &str)> {
-    cookies
-        .split(';')
-        .filter_map(|pair| pair.trim().split_once('='))
+/// The parts of a `Cookie` header (RFC 6265 s4.2.1) as bytes, in order: one that is not text does
+/// not hide the others. Each byte belongs to at most one part.
+fn pairs(cookies: &[u8]) -> impl Iterator<Item = &[u8]> {
+    cookies.split(|byte| *byte == b';').map(<[u8]>::trim_ascii)
+}
+
+/// The value of the pair, if it has this name.
+fn value_of<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
 }
 
 fn strip_cookie(headers: &mut HeaderMap, name: &str) {
-    let http::header::Entry::Occupied(mut values) = headers.entry(COOKIE) else {
-        return;
-    };
-    for value in values.iter_mut() {
-        let Ok(text) = value.to_str() else { continue };
-        let is_other = |pair: &&str| pair.trim().split_once('=').is_none_or(|(it, _)| it != name);
-        let others: Vec<_> = text.split(';').filter(is_other).map(str::trim).collect();
-        if let Ok(others) = others.join("; ").parse() {
-            *value = others;
-        }
-    }
-    if values.iter().all(|value| value.is_empty()) {
-        values.remove();
+    values_mut(headers, &COOKIE, |value| {
+        let others: Vec<_> = pairs(value.as_bytes())
+            .filter(|pair| value_of(pair, name).is_none())
+            .collect();
+        // Parts of a header value are one again when joined; should they not be, all of them go.
+        let others = HeaderValue::from_bytes(&others.join(&b"; "[..]));
+        let mut others = others.unwrap_or(HeaderValue::from_static(""));
+        others.set_sensitive(value.is_sensitive());
+        *value = others;
+    });
+    if headers.get_all(COOKIE).iter().all(HeaderValue::is_empty) {
+        headers.remove(COOKIE);
     }
 }
 
@@ -189,11 +216,12 @@ mod tests {
             ("cookie", "a=b; t=abc;c"),
             ("x-token", "abc"),
         ] {
-            assert_eq!(
-                extract(&headers(&[pair]), &all(), false),
-                bearer("abc"),
-                "{pair:?}"
-            );
+            let headers = headers(&[pair]);
+            let Credential::Token(token) = extract(&headers, &all(), false) else {
+                panic!("{pair:?}");
+            };
+            assert_eq!(token.text, "abc", "{pair:?}");
+            assert_eq!(token.is_cookie, pair.0 == "cookie");
         }
     }
 
@@ -230,6 +258,23 @@ mod tests {
                 Credential::Invalid,
                 "{pairs:?}"
             );
+        }
+    }
+
+    /// V6: the parts of a header are disjoint and in order, so that no byte is read again for
+    /// another part, however long the header is.
+    #[test]
+    fn cookie_parser_is_linear() {
+        for unit in ["a=b; ", ";", "=", "a", "t=", " ;\t", "\";"] {
+            let cookies = unit.repeat(100_000 / unit.len());
+            let range = cookies.as_bytes().as_ptr_range();
+            let (mut end, mut parts) = (range.start, 0);
+            for pair in pairs(cookies.as_bytes()) {
+                let pair = pair.as_ptr_range();
+                assert!(end <= pair.start && pair.end <= range.end);
+                (end, parts) = (pair.end, parts + 1);
+            }
+            assert!(parts <= cookies.len() + 1);
         }
     }
 

@@ -33,6 +33,8 @@ pin_project! {
         Verifying { pending: Pending<C>, held: Option<OnHold<S, ReqBody>> },
         /// Waits to hear whether the proof was used before.
         Remembering { pending: PendingReplay, held: Option<(Held<C>, OnHold<S, ReqBody>)> },
+        /// The request may go on once the inner service is ready for it.
+        Readying { inner: S, parked: Option<(Request<ReqBody>, Granted)> },
         /// The request went on.
         Inner { #[pin] future: F, granted: Granted },
         /// The request did not go on.
@@ -40,9 +42,10 @@ pin_project! {
     }
 }
 
-/// A request that waits, and the service that is ready for it.
+/// A request that waits, and the service that is made ready once it may go on: a service that is
+/// ready would hold what other requests need, such as a permit.
 pub(super) struct OnHold<S, ReqBody> {
-    pub(super) ready: S,
+    pub(super) inner: S,
     pub(super) request: Request<ReqBody>,
     pub(super) gate: Arc<Gate>,
 }
@@ -115,6 +118,16 @@ where
                     let (claims, held) = held.take().expect("polled after ready");
                     held.go_on(|gate, head| gate.settle(head, claims, freshness))
                 }
+                StateProj::Readying { inner, parked } => {
+                    if let Err(error) = ready!(inner.poll_ready(cx)) {
+                        return Poll::Ready(Err(error));
+                    }
+                    let (request, granted) = parked.take().expect("polled after ready");
+                    State::Inner {
+                        future: inner.call(request),
+                        granted,
+                    }
+                }
                 StateProj::Inner { future, granted } => {
                     let response = ready!(future.poll(cx)).map(|it| it.map(ResponseBody::inner));
                     return Poll::Ready(response.map(|it| granted.hand_out(it)));
@@ -139,12 +152,12 @@ where
     ) -> State<S, C, ReqBody, S::Future> {
         let (mut head, body) = self.request.into_parts();
         match admit(&self.gate, &mut head) {
-            Admission::Granted(granted) => State::Inner {
-                future: self.ready.call(Request::from_parts(head, body)),
-                granted,
+            Admission::Granted(granted) => State::Readying {
+                inner: self.inner,
+                parked: Some((Request::from_parts(head, body), granted)),
             },
-            Admission::Refused(it) => State::Refused {
-                response: Some(self.gate.refuse(&it, &head.headers)),
+            Admission::Refused(rejection) => State::Refused {
+                response: Some(self.gate.refuse(&rejection, &head.method, &head.headers)),
             },
             Admission::Waiting(pending, claims) => {
                 self.request = Request::from_parts(head, body);
@@ -165,6 +178,7 @@ where
         let state = match self.state {
             State::Verifying { .. } => "verifying",
             State::Remembering { .. } => "remembering",
+            State::Readying { .. } => "readying",
             State::Inner { .. } => "inner",
             State::Refused { .. } => "refused",
         };

@@ -1,16 +1,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
 
 use super::binding::Bindings;
 use super::challenge::Scheme;
 use super::extract::{Credential, Token, extract, mark_sensitive, strip};
+use super::preflight::{self, Preflight};
 use super::refusals::Refusals;
 use super::{Rejection, TokenSource};
 use crate::claims::Claims;
+use crate::csrf::Csrf;
 use crate::metrics;
 use crate::proof::{Freshness, PendingReplay, ProofErrorKind};
 use crate::verify::VerifyError;
@@ -22,6 +24,8 @@ pub(super) struct Gate {
     pub(super) bindings: Bindings,
     pub(super) refusals: Arc<Refusals>,
     pub(super) optional: bool,
+    /// The check of tokens in cookies; none: it is switched off.
+    pub(super) csrf: Option<Csrf>,
     pub(super) bypass_cors_preflight: bool,
     pub(super) strip_token: bool,
 }
@@ -30,6 +34,8 @@ pub(super) struct Gate {
 #[derive(Debug)]
 pub(super) enum Approach<'a> {
     Pass,
+    /// Goes on without its credential.
+    Preflight,
     Verify(&'a str),
     Refuse(Rejection),
 }
@@ -57,11 +63,16 @@ pub(super) struct Held<C> {
 
 impl Gate {
     pub(super) fn approach<'a, B>(&self, request: &'a Request<B>) -> Approach<'a> {
-        if self.bypass_cors_preflight && is_cors_preflight(request) {
+        if preflight::is_preflight(request.method(), request.headers())
+            && (self.bypass_cors_preflight || Preflight::is_marked(request.extensions()))
+        {
             metrics::request("preflight");
-            return Approach::Pass;
+            return Approach::Preflight;
         }
         match self.credential(request.headers()) {
+            Credential::Token(token) if token.is_cookie && self.is_forged(request) => {
+                Approach::Refuse(Rejection::Csrf)
+            }
             Credential::Token(token) => match token.scheme {
                 Scheme::Bearer if self.bindings.requires_dpop() => {
                     Approach::Refuse(Rejection::DPOP_REQUIRED)
@@ -75,6 +86,24 @@ impl Gate {
             Credential::None => Approach::Refuse(Rejection::NoCredential),
             Credential::Invalid => Approach::Refuse(Rejection::InvalidRequest),
         }
+    }
+
+    /// Takes the credential out of a preflight request, and marks it for the layers further in.
+    pub(super) fn pass_preflight<B>(&self, request: &mut Request<B>) {
+        strip(request.headers_mut(), &self.sources);
+        Preflight::mark(request.extensions_mut());
+    }
+
+    /// Whether a page of another site may have sent the request, and it may change something.
+    fn is_forged<B>(&self, request: &Request<B>) -> bool {
+        let headers = request.headers();
+        // An extended CONNECT has the method CONNECT, which is not safe.
+        let is_harmless = request.method().is_safe() && !headers.contains_key(UPGRADE);
+        !is_harmless
+            && self
+                .csrf
+                .as_ref()
+                .is_some_and(|csrf| !csrf.allows(request.uri(), headers))
     }
 
     /// Equips the request with its claims, if its sender may use them.
@@ -129,8 +158,14 @@ impl Gate {
         }
     }
 
-    /// The refusal of a request with these headers.
-    pub(super) fn refuse(&self, rejection: &Rejection, headers: &HeaderMap) -> Response<Bytes> {
+    /// The refusal of a request with this method and these headers.
+    pub(super) fn refuse(
+        &self,
+        rejection: &Rejection,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Response<Bytes> {
+        preflight::log_refusal(method, headers);
         let scheme = match self.credential(headers) {
             Credential::Token(Token { scheme, .. }) => scheme,
             _ => Scheme::Bearer,
@@ -179,10 +214,3 @@ impl Granted {
 
 /// The header with the nonce to use from now on (RFC 9449 s8).
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
-
-fn is_cors_preflight<B>(request: &Request<B>) -> bool {
-    request.method() == Method::OPTIONS
-        && request
-            .headers()
-            .contains_key(ACCESS_CONTROL_REQUEST_METHOD)
-}

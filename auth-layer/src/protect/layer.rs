@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use tower_layer::Layer;
@@ -6,6 +7,7 @@ use super::binding::Bindings;
 use super::gate::Gate;
 use super::refusals::Refusals;
 use super::{AuthService, RenderRejection, TokenSource};
+use crate::csrf::{Csrf, is_safe_origin};
 use crate::proof::{CertificateSource, Dpop};
 use crate::verify::Verify;
 
@@ -31,7 +33,8 @@ impl<V: Verify> AuthLayer<V> {
                 ..Refusals::default()
             }),
             optional: false,
-            bypass_cors_preflight: true,
+            csrf: Some(Csrf::default()),
+            bypass_cors_preflight: false,
             strip_token: false,
         };
         Self {
@@ -109,10 +112,55 @@ impl<V: Verify> AuthLayer<V> {
         self.with(|gate| gate.optional = true)
     }
 
-    /// Whether CORS preflight requests pass: browsers send them without credentials. Default: yes.
+    /// Lets CORS preflight requests through: `OPTIONS` with `Origin` and
+    /// `Access-Control-Request-Method`. Browsers send them without credentials, so what looks like
+    /// a credential is removed. The layers of this crate further in let them through, too.
+    ///
+    /// Default: they are refused like any request without a token, which the log reports. The usual
+    /// remedy is a `CorsLayer` outside of this layer, which answers them itself. This method is for
+    /// handlers that answer them. Such a handler has to expect that anyone can send an `OPTIONS`
+    /// request like that.
     #[must_use]
-    pub fn bypass_cors_preflight(self, bypass: bool) -> Self {
-        self.with(|gate| gate.bypass_cors_preflight = bypass)
+    pub fn bypass_cors_preflight(self) -> Self {
+        self.with(|gate| gate.bypass_cors_preflight = true)
+    }
+
+    /// Accepts a token in a [cookie](TokenSource::Cookie) from pages of `origin` too, such as
+    /// `https://app.example.com`.
+    ///
+    /// A cookie is a credential that a browser adds to every request, also to one that a page of
+    /// another site sends. Where the request has a method that is not safe (RFC 9110 s9.2.1), an
+    /// `Upgrade` header, or is an extended CONNECT, the cookie is accepted only from pages of this
+    /// origin: `Sec-Fetch-Site` must be `same-origin`, or, without that header, `Origin` must be
+    /// that of the request. Other requests get 403 with `{"error":"csrf"}`. A client that is not a
+    /// browser sends the `Origin` of the server.
+    ///
+    /// # Errors
+    /// `origin` is not an origin as browsers write it, or has neither TLS nor the name of this
+    /// machine.
+    pub fn allow_cookie_origin(
+        self,
+        origin: impl Into<String>,
+    ) -> Result<Self, InvalidCookieOrigin> {
+        let origin = origin.into();
+        if !is_safe_origin(&origin) {
+            return Err(InvalidCookieOrigin(()));
+        }
+        Ok(self.with_csrf(|csrf| csrf.allowed_origins.push(origin)))
+    }
+
+    /// Accepts a token in a cookie from pages of all subdomains and ports of the same site too.
+    /// [`allow_cookie_origin`](Self::allow_cookie_origin) names a single one of them.
+    #[must_use]
+    pub fn allow_cookie_same_site(self) -> Self {
+        self.with_csrf(|csrf| csrf.allow_same_site = true)
+    }
+
+    /// Accepts a token in a cookie whatever page sent the request. Dangerous: a page of another site
+    /// can act in the user's name, unless another layer checks where requests come from.
+    #[must_use]
+    pub fn dangerously_skip_csrf_check(self) -> Self {
+        self.with(|gate| gate.csrf = None)
     }
 
     /// Takes the token and its proof out of requests before they go on. Default: they are only marked
@@ -120,6 +168,14 @@ impl<V: Verify> AuthLayer<V> {
     #[must_use]
     pub fn strip_token(self) -> Self {
         self.with(|gate| gate.strip_token = true)
+    }
+
+    fn with_csrf(self, change: impl FnOnce(&mut Csrf)) -> Self {
+        self.with(|gate| {
+            if let Some(csrf) = &mut gate.csrf {
+                change(csrf);
+            }
+        })
     }
 
     fn with_refusals(self, change: impl FnOnce(&mut Refusals)) -> Self {
@@ -139,3 +195,18 @@ impl<S, V: Clone> Layer<S> for AuthLayer<V> {
         AuthService::new(inner, self.verify.clone(), self.gate.clone())
     }
 }
+
+/// The error of [`AuthLayer::allow_cookie_origin`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidCookieOrigin(());
+
+impl fmt::Display for InvalidCookieOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "an origin is written as browsers do, and with TLS: give one like \
+             `https://app.example.com`, in small letters and without a slash at its end",
+        )
+    }
+}
+
+impl std::error::Error for InvalidCookieOrigin {}

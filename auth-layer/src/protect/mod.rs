@@ -17,6 +17,7 @@
 //! | bad proof of a bound token | 401 | `invalid_dpop_proof`, `use_dpop_nonce` | `UNAUTHENTICATED` |
 //! | bound token of somebody else | 401 | `invalid_token` | `UNAUTHENTICATED` |
 //! | two proofs | 400 | `invalid_request` | `INVALID_ARGUMENT` |
+//! | cookie from another site | 403 | `csrf` | `PERMISSION_DENIED` |
 //! | scope missing | 403 | `insufficient_scope` | `PERMISSION_DENIED` |
 //! | stronger or newer sign-in needed | 401 | `insufficient_user_authentication` | `UNAUTHENTICATED` |
 //! | too many proofs with one key | 429, `Retry-After` | `temporarily_unavailable` | `RESOURCE_EXHAUSTED` |
@@ -35,6 +36,7 @@ mod gate;
 mod grpc;
 mod layer;
 mod metadata;
+mod preflight;
 mod refusals;
 mod reject;
 mod require;
@@ -47,7 +49,7 @@ pub use authorize::Authorize;
 pub use body::ResponseBody;
 pub use extract::TokenSource;
 pub use future::AuthFuture;
-pub use layer::AuthLayer;
+pub use layer::{AuthLayer, InvalidCookieOrigin};
 pub use metadata::ProtectedResource;
 pub use refusals::RenderRejection;
 pub use reject::Rejection;

@@ -21,6 +21,9 @@ pub enum Rejection {
     InvalidToken(VerifyErrorKind),
     /// More than one credential, or one that is no text: 400, gRPC INVALID_ARGUMENT.
     InvalidRequest,
+    /// The access token is in a cookie, and the request may come from a page of another site: 403,
+    /// gRPC PERMISSION_DENIED.
+    Csrf,
     /// The access token does not carry these scopes, or does not allow this in another way: 403,
     /// gRPC PERMISSION_DENIED.
     InsufficientScope(Scopes),
@@ -54,6 +57,7 @@ impl Rejection {
             Self::InvalidToken(VerifyErrorKind::Expired) => "expired",
             Self::InvalidToken(_) => "invalid_token",
             Self::InvalidRequest => "invalid_request",
+            Self::Csrf => "csrf",
             Self::InsufficientScope(_) => "insufficient_scope",
             Self::InsufficientAuthentication { .. } => "insufficient_user_authentication",
             Self::InvalidProof(kind) => kind.label(),
@@ -70,6 +74,9 @@ impl Rejection {
             Self::NoCredential => "No access token was sent",
             Self::InvalidToken(kind) => kind.description(),
             Self::InvalidRequest => "More than one credential was sent, or a malformed one",
+            Self::Csrf => {
+                "A request with the cookie needs Sec-Fetch-Site: same-origin, or an allowed Origin"
+            }
             Self::InsufficientScope(_) => "The access token lacks a scope",
             Self::InsufficientAuthentication { .. } => "A new or stronger sign-in is required",
             Self::InvalidProof(kind) => kind.description(),
@@ -97,7 +104,8 @@ impl Rejection {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if self.is_passing() {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
-        } else {
+        } else if !matches!(self, Self::Csrf) {
+            // No other credential would help against `Csrf`, so it asks for none.
             for challenge in challenges {
                 headers.append(WWW_AUTHENTICATE, challenge.into_value());
             }
@@ -131,6 +139,7 @@ impl Rejection {
                 "invalid_request",
                 Code::InvalidArgument,
             ),
+            Self::Csrf => (StatusCode::FORBIDDEN, "csrf", Code::PermissionDenied),
             Self::InsufficientScope(_) => (
                 StatusCode::FORBIDDEN,
                 "insufficient_scope",

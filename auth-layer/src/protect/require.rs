@@ -7,6 +7,7 @@ use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::preflight::{Preflight, is_preflight, log_refusal};
 use super::refusals::RefusalsTo;
 use super::{AuthFuture, Authorize, Rejection, ResponseBody};
 use crate::claims::{Claims, NoCustomClaims};
@@ -86,6 +87,9 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let (head, body) = request.into_parts();
+        if is_preflight(&head.method, &head.headers) && Preflight::is_marked(&head.extensions) {
+            return AuthFuture::inner(self.inner.call(Request::from_parts(head, body)));
+        }
         let verdict = match head.extensions.get::<Claims<C>>() {
             Some(claims) => self.require.authorize.authorize(claims, &head),
             None => Err(Rejection::NoCredential),
@@ -93,6 +97,7 @@ where
         match verdict {
             Ok(()) => AuthFuture::inner(self.inner.call(Request::from_parts(head, body))),
             Err(it) => {
+                log_refusal(&head.method, &head.headers);
                 let refusals = head
                     .extensions
                     .get::<RefusalsTo>()

@@ -1,4 +1,3 @@
-use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -41,12 +40,18 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let verification = match self.gate.approach(&request) {
             Approach::Pass => return AuthFuture::inner(self.inner.call(request)),
+            Approach::Preflight => {
+                self.gate.pass_preflight(&mut request);
+                return AuthFuture::inner(self.inner.call(request));
+            }
             Approach::Verify(token) => self.verify.verify(token),
             Approach::Refuse(rejection) => {
-                return AuthFuture::refused(self.gate.refuse(&rejection, request.headers()));
+                self.unready();
+                let (method, headers) = (request.method(), request.headers());
+                return AuthFuture::refused(self.gate.refuse(&rejection, method, headers));
             }
         };
         let answer = match verification.now() {
@@ -61,7 +66,10 @@ where
                 let request = Request::from_parts(head, body);
                 AuthFuture::granted(self.inner.call(request), granted)
             }
-            Admission::Refused(it) => AuthFuture::refused(self.gate.refuse(&it, &head.headers)),
+            Admission::Refused(rejection) => {
+                self.unready();
+                AuthFuture::refused(self.gate.refuse(&rejection, &head.method, &head.headers))
+            }
             Admission::Waiting(pending, claims) => {
                 let request = Request::from_parts(head, body);
                 AuthFuture::remembering(pending, claims, self.hold(request))
@@ -71,13 +79,19 @@ where
 }
 
 impl<S: Clone, V> AuthService<S, V> {
+    /// Parks the request, with a service to make ready once it may go on.
     fn hold<B>(&mut self, request: Request<B>) -> OnHold<S, B> {
-        // It is the service made ready that will be called, so its clone stays behind.
-        let clone = self.inner.clone();
+        self.unready();
         OnHold {
-            ready: mem::replace(&mut self.inner, clone),
+            inner: self.inner.clone(),
             request,
             gate: self.gate.clone(),
         }
+    }
+
+    /// Drops the service that was made ready, and with it what it holds for the call that does not
+    /// come now, such as the permit of a concurrency limit. The caller makes the next one ready.
+    fn unready(&mut self) {
+        self.inner = self.inner.clone();
     }
 }

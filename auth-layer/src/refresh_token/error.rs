@@ -17,8 +17,11 @@ impl TokenError {
 pub enum TokenErrorKind {
     /// Not of the format at all.
     Malformed,
-    /// Of the format, but forged, damaged, or made with a secret that is no longer accepted.
+    /// The token names a secret that is in use, and was forged or damaged.
     BadTag,
+    /// The token names a refresh secret that is not in use here, such as a retired one. Whether it
+    /// was ever genuine cannot be checked.
+    UnknownSecret,
 }
 
 impl From<TokenErrorKind> for TokenError {
@@ -31,7 +34,10 @@ impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             TokenErrorKind::Malformed => "this is not a refresh token",
-            TokenErrorKind::BadTag => "the refresh token was not made with a secret in use",
+            TokenErrorKind::BadTag => "the refresh token is forged or damaged",
+            TokenErrorKind::UnknownSecret => {
+                "the refresh token was made with a secret that is not in use"
+            }
         })
     }
 }

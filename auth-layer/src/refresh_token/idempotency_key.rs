@@ -8,9 +8,10 @@ use zeroize::Zeroizing;
 use super::hash::sha256;
 
 /// What a client chose before it sent a refresh, so that a repeat of the same refresh is known as
-/// one: 16 to 64 random bytes.
+/// one: 16 to 64 random bytes, or a text of 16 to 255 visible ASCII characters such as a UUID.
 ///
-/// Parsed from base64url without padding. As secret as the token that it goes with: it cannot print
+/// A text that is base64url without padding of 16 to 64 bytes stands for those bytes; any other stands
+/// for itself. The key is only hashed. It is as secret as the token that it goes with: it cannot print
 /// itself.
 #[derive(Clone)]
 pub struct IdempotencyKey(Zeroizing<Vec<u8>>);
@@ -29,6 +30,11 @@ impl IdempotencyKey {
         }
     }
 
+    /// A hash of the key, for comparing keys.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        sha256(&self.0)
+    }
+
     pub(super) fn hash(key: Option<&Self>) -> [u8; 32] {
         sha256(key.map_or(&[], |it| &it.0))
     }
@@ -38,8 +44,16 @@ impl FromStr for IdempotencyKey {
     type Err = InvalidIdempotencyKey;
 
     fn from_str(text: &str) -> Result<Self, InvalidIdempotencyKey> {
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text);
-        Self::new(bytes.map_err(|_| InvalidIdempotencyKey(()))?)
+        let is_key =
+            (16..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_key {
+            return Err(InvalidIdempotencyKey(()));
+        }
+        // Once no other texts were keys. A repeat may cross an update of the server, so that what is
+        // hashed of these must not change.
+        let decoded = BASE64_URL_SAFE_NO_PAD.decode(text).ok();
+        let key = decoded.and_then(|bytes| Self::new(bytes).ok());
+        Ok(key.unwrap_or_else(|| Self(Zeroizing::new(text.as_bytes().to_vec()))))
     }
 }
 
@@ -55,7 +69,7 @@ pub struct InvalidIdempotencyKey(());
 
 impl fmt::Display for InvalidIdempotencyKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an idempotency key is 16 to 64 bytes, written in base64url without padding")
+        f.write_str("an idempotency key is 16 to 64 bytes, or 16 to 255 visible ASCII characters")
     }
 }
 

@@ -69,15 +69,30 @@ impl RefreshSecrets {
     /// Reads a token, once its tag has shown that one of these secrets made it.
     pub(crate) fn open(&self, text: &str) -> Result<Presented<'_>, TokenError> {
         let tagged = Tagged::decode(text)?;
-        let maker = self
+        let mut named = self
             .all()
-            .find(|it| it.key_id == tagged.key_id() && it.made(&tagged))
+            .filter(|secret| secret.key_id == tagged.key_id())
+            .peekable();
+        if named.peek().is_none() {
+            return Err(TokenErrorKind::UnknownSecret.into());
+        }
+        let maker = named
+            .find(|secret| secret.made(&tagged))
             .ok_or(TokenErrorKind::BadTag)?;
         Ok(Presented {
             fields: tagged.fields()?,
             maker,
             newest: &self.newest,
         })
+    }
+
+    /// The same token with the tag of the secret of that id, so that each node returns one text for one token. None if that
+    /// secret is not in use here.
+    pub(crate) fn retag(&self, token: &RefreshToken, tag_key_id: u32) -> Option<RefreshToken> {
+        let secret = self.all().find(|it| it.tag_key_id == tag_key_id)?;
+        let fields = Tagged::decode(token.expose()).ok()?.fields().ok()?;
+        let minted = secret.mint(fields.session, fields.generation, fields.s);
+        Some(minted.token)
     }
 
     /// Whether `is` holds for the bytes of any of them.
@@ -126,15 +141,18 @@ impl Presented<'_> {
     }
 }
 
-/// A token to hand out, and the hash to keep.
+/// A token to hand out, the hash to keep, and the id of the secret that tagged it.
 pub(crate) struct Minted {
     pub(crate) token: RefreshToken,
     pub(crate) hash: TokenHash,
+    pub(crate) tag_key_id: u32,
 }
 
 struct Secret {
     raw: Zeroizing<Vec<u8>>,
     key_id: u8,
+    /// For the store. Longer than the token's, as two secrets in use must not share it.
+    tag_key_id: u32,
     mac: hmac::Key,
     next: hmac::Key,
 }
@@ -155,6 +173,7 @@ impl Secret {
         Ok(Self {
             raw: Zeroizing::new(raw.to_vec()),
             key_id: u8::from_be_bytes(key_id),
+            tag_key_id: u32::from_be_bytes(*expand(&prk, b"tag key id")?),
             mac: key(b"mac")?,
             next: key(b"next")?,
         })
@@ -172,7 +191,11 @@ impl Secret {
         let body = fields.encode();
         let tag = self.tag(&body);
         let token = Tagged::encode(body, &tag.as_ref()[..TAG]);
-        Minted { token, hash }
+        Minted {
+            token,
+            hash,
+            tag_key_id: self.tag_key_id,
+        }
     }
 
     fn made(&self, token: &Tagged) -> bool {

@@ -44,7 +44,7 @@ fn every_flipped_bit_is_noticed() {
 }
 
 #[test]
-fn garbage_is_malformed_and_a_strangers_token_has_a_bad_tag() {
+fn garbage_is_malformed_a_forgery_has_a_bad_tag_and_another_secret_is_unknown() {
     let secrets = secrets();
     for text in ["", "x", "ä", &"A".repeat(91), &"A".repeat(10_000)] {
         assert_eq!(kind(secrets.open(text)), Some(TokenErrorKind::Malformed));
@@ -53,8 +53,11 @@ fn garbage_is_malformed_and_a_strangers_token_has_a_bad_tag() {
     let token = first(&stranger).token;
     assert_eq!(
         kind(secrets.open(token.expose())),
-        Some(TokenErrorKind::BadTag)
+        Some(TokenErrorKind::UnknownSecret)
     );
+    let both = secrets.previous(&[2; 32]).unwrap();
+    let forged = token.expose()[..token.expose().len() - 2].to_owned() + "AA";
+    assert_eq!(kind(both.open(&forged)), Some(TokenErrorKind::BadTag));
 }
 
 #[test]
@@ -111,4 +114,30 @@ fn no_secret_prints_itself() {
         "RefreshToken(..) IdempotencyKey(..)"
     );
     assert_eq!(format!("{secrets:?}"), "RefreshSecrets { others: 0, .. }");
+}
+
+/// A repeat may cross an update of the server.
+#[test]
+fn a_key_in_base64url_is_hashed_as_its_bytes_and_another_text_as_itself() {
+    let hash = |text: &str| IdempotencyKey::hash(Some(&text.parse().unwrap()));
+    let of_bytes = |bytes: &[u8]| IdempotencyKey::hash(Some(&IdempotencyKey::new(bytes).unwrap()));
+    assert_eq!(hash("AQEBAQEBAQEBAQEBAQEBAQ"), of_bytes(&[1; 16]));
+    assert_eq!(hash(&"A".repeat(86)), of_bytes(&[0; 64]));
+    let texts = [
+        "urn:uuid:9f1c2a66-0f1d-4a53-9d53-0c7cf0a4b0f2",
+        "sixteen-letters.",
+        "AQEBAQEBAQEBAQEBAQEBAR",
+        &"A".repeat(87),
+    ];
+    for text in texts {
+        assert_eq!(hash(text), hash::sha256(text.as_bytes()), "{text}");
+    }
+    for bad in [
+        "",
+        "fifteen-letters",
+        "a text with blanks",
+        &"A".repeat(256),
+    ] {
+        assert!(bad.parse::<IdempotencyKey>().is_err(), "{bad}");
+    }
 }

@@ -8,7 +8,8 @@ use crate::clock::Timestamp;
 
 /// A [`SessionStore`] whose type does not matter.
 pub(crate) trait ErasedStore: Send + Sync {
-    fn insert(&self, session: Session) -> Answer<'_, ()>;
+    fn insert(&self, session: Session, epoch: Option<u64>) -> Answer<'_, ()>;
+    fn epoch<'a>(&'a self, subject: &'a str) -> Answer<'a, u64>;
     fn rotate(&self, rotation: Rotation) -> Answer<'_, Rotated>;
     fn revoke(&self, which: Selection, by: RevokedBy, now: Timestamp) -> Answer<'_, Vec<Session>>;
     fn list(&self, which: Selection, now: Timestamp) -> Answer<'_, Vec<Session>>;
@@ -19,8 +20,12 @@ pub(crate) trait ErasedStore: Send + Sync {
 pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 impl<S: SessionStore> ErasedStore for S {
-    fn insert(&self, session: Session) -> Answer<'_, ()> {
-        Box::pin(SessionStore::insert(self, session))
+    fn insert(&self, session: Session, epoch: Option<u64>) -> Answer<'_, ()> {
+        Box::pin(SessionStore::insert(self, session, epoch))
+    }
+
+    fn epoch<'a>(&'a self, subject: &'a str) -> Answer<'a, u64> {
+        Box::pin(SessionStore::epoch(self, subject))
     }
 
     fn rotate(&self, rotation: Rotation) -> Answer<'_, Rotated> {

@@ -35,6 +35,8 @@ pub enum StoreErrorKind {
     Damaged,
     /// The session's id is taken.
     Conflict,
+    /// The sessions of the subject were revoked since the epoch that was given, so a new one was not added.
+    Revoked,
     /// It cannot hold what it was given, such as a text with a NUL in PostgreSQL. Asking again
     /// changes nothing.
     Rejected,
@@ -53,6 +55,7 @@ impl fmt::Display for StoreError {
             StoreErrorKind::Overloaded => "the session store is overloaded",
             StoreErrorKind::Damaged => "the session store holds damaged data",
             StoreErrorKind::Conflict => "the session's id is taken",
+            StoreErrorKind::Revoked => "the sessions of the subject were revoked meanwhile",
             StoreErrorKind::Rejected => "the session store cannot hold that session",
         })
     }

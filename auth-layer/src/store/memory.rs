@@ -27,12 +27,18 @@ use crate::refresh_token::SessionId;
 pub struct MemoryStore(Arc<Shards>);
 
 /// A session and its subject's index are in shards of their own: no two locks are ever held at once,
-/// so the index may name sessions that are not there, and never lacks one that is.
+/// so the index may name sessions that are not there, and never lacks one whose insertion was answered.
 struct Shards {
     hasher: RandomState,
     sessions: [Mutex<HashMap<SessionId, Session>>; SHARDS],
-    subjects: [Mutex<HashMap<String, HashSet<SessionId>>>; SHARDS],
+    subjects: [Mutex<HashMap<String, Subject>>; SHARDS],
     revoked: broadcast::Sender<SessionId>,
+}
+
+#[derive(Default)]
+struct Subject {
+    sessions: HashSet<SessionId>,
+    epoch: u64,
 }
 
 const SHARDS: usize = 32;
@@ -60,7 +66,7 @@ impl MemoryStore {
         self.0.lock(&self.0.sessions, &id)
     }
 
-    fn subject(&self, subject: &str) -> MutexGuard<'_, HashMap<String, HashSet<SessionId>>> {
+    fn subject(&self, subject: &str) -> MutexGuard<'_, HashMap<String, Subject>> {
         self.0.lock(&self.0.subjects, subject)
     }
 
@@ -68,9 +74,28 @@ impl MemoryStore {
         match selection {
             Selection::One(id) => vec![*id],
             Selection::Subject(subject) | Selection::Others { subject, .. } => {
-                let ids = self.subject(subject).get(subject).cloned();
+                let subjects = self.subject(subject);
+                let ids = subjects.get(subject).map(|it| it.sessions.iter().copied());
                 ids.into_iter().flatten().collect()
             }
+        }
+    }
+
+    /// Whether the subject's epoch was the expected one.
+    fn index(&self, id: SessionId, subject: String, expected: Option<u64>) -> bool {
+        let mut subjects = self.subject(&subject);
+        let epoch = subjects.get(&subject).map_or(0, |it| it.epoch);
+        let fits = expected.is_none_or(|it| it == epoch);
+        if fits {
+            subjects.entry(subject).or_default().sessions.insert(id);
+        }
+        fits
+    }
+
+    fn next_epoch(&self, selection: &Selection) {
+        if let Some(subject) = selection.subject() {
+            let mut subjects = self.subject(subject);
+            subjects.entry(subject.to_owned()).or_default().epoch += 1;
         }
     }
 
@@ -92,29 +117,34 @@ impl MemoryStore {
 
     fn forget(&self, session: &Session) {
         let mut subjects = self.subject(&session.subject);
-        if let Entry::Occupied(mut ids) = subjects.entry(session.subject.clone()) {
-            ids.get_mut().remove(&session.id);
-            if ids.get().is_empty() {
-                ids.remove();
+        if let Entry::Occupied(mut subject) = subjects.entry(session.subject.clone()) {
+            subject.get_mut().sessions.remove(&session.id);
+            // An epoch that began anew would let in a sign-in from before.
+            if subject.get().sessions.is_empty() && subject.get().epoch == 0 {
+                subject.remove();
             }
         }
     }
 }
 
 impl SessionStore for MemoryStore {
-    async fn insert(&self, session: Session) -> Result<(), StoreError> {
+    /// The session first: the epoch is checked in the step that makes it one of its subject's, where a revocation finds it.
+    async fn insert(&self, session: Session, epoch: Option<u64>) -> Result<(), StoreError> {
         let (id, subject) = (session.id, session.subject.clone());
-        self.subject(&subject)
-            .entry(subject.clone())
-            .or_default()
-            .insert(id);
         match self.shard(id).entry(id) {
-            Entry::Occupied(_) => Err(StoreErrorKind::Conflict.into()),
-            Entry::Vacant(free) => {
-                free.insert(session);
-                Ok(())
-            }
+            Entry::Occupied(_) => return Err(StoreErrorKind::Conflict.into()),
+            Entry::Vacant(free) => free.insert(session),
+        };
+        if self.index(id, subject, epoch) {
+            return Ok(());
         }
+        self.shard(id).remove(&id);
+        Err(StoreErrorKind::Revoked.into())
+    }
+
+    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
+        let subjects = self.subject(subject);
+        Ok(subjects.get(subject).map_or(0, |it| it.epoch))
     }
 
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {
@@ -134,6 +164,7 @@ impl SessionStore for MemoryStore {
         by: RevokedBy,
         now: Timestamp,
     ) -> Result<Vec<Session>, StoreError> {
+        self.next_epoch(&selection);
         let mut revoked = Vec::new();
         for id in self.ids(&selection) {
             let mut shard = self.shard(id);

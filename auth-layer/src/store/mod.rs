@@ -3,7 +3,7 @@
 //! A [`SessionStore`] holds one row for each session, however often its refresh token was rotated,
 //! and hashes only. [`MemoryStore`] is for tests and tools of a single process, the feature `sqlite`
 //! brings one durable file, `postgres` and `redis` a database for several servers.
-//! Yours needs four methods, and `conformance` (feature `test-util`) tells whether they keep the
+//! Yours needs five methods, and `conformance` (feature `test-util`) tells whether they keep the
 //! laws.
 //!
 //! Processes that share a store hear from its feed what the others revoke:
@@ -22,6 +22,8 @@ pub mod rotation;
 mod session;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod ticket;
 
 #[cfg(any(test, feature = "test-util"))]
 pub mod conformance;
@@ -50,25 +52,40 @@ use crate::clock::Timestamp;
 ///
 /// Each method happens entirely or not at all, also when its future is dropped, and is durable once
 /// it has answered (as far as the store is). An error means: not known to have happened, ask again.
+/// Work that waits when its caller is refused is withdrawn first, so that a repeat by that caller is not taken for reuse.
 /// Implementations may write `async fn`. An issuer boxes the futures itself, one small allocation
 /// beside each trip to the store, so that its own type does not name the store.
 pub trait SessionStore: Send + Sync + 'static {
-    /// Adds a session.
+    /// Adds a session, only if the [`epoch`](Self::epoch) of its subject still is the one that is given, if one is.
     ///
     /// # Errors
     /// [`StoreErrorKind::Conflict`] if its id is taken: the other session is untouched.
-    fn insert(&self, session: Session) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// [`StoreErrorKind::Revoked`] if the epoch is another one.
+    fn insert(
+        &self,
+        session: Session,
+        epoch: Option<u64>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// How often [`revoke`](Self::revoke) was called for a subject's sessions, 0 if it never was. An insertion that knows an
+    /// epoch and a revocation exclude each other: the session is revoked, or it is not added. So a sign-in that began before a
+    /// revocation does not survive it. No clock takes part.
+    fn epoch(&self, subject: &str) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
     /// Decides what becomes of a refresh token and applies it, in one atomic step: exactly what
     /// [`Chain::rotate`] does. If it advances, `ip` and `user_agent` replace those of the session
     /// where they are given; if it is reuse, the session was revoked by [`RevokedBy::Reuse`].
+    ///
+    /// A rotation that has not begun within [`Rotation::timeout`] is not carried out, and the answer is
+    /// [`StoreErrorKind::Unavailable`]. One that has begun is waited for.
     fn rotate(
         &self,
         rotation: Rotation,
     ) -> impl Future<Output = Result<Rotated, StoreError>> + Send;
 
     /// Revokes the selected sessions that are not revoked yet, and returns them. What is revoked
-    /// stays so.
+    /// stays so. For a [subject](Selection::Subject), or the [others](Selection::Others) of one, its epoch is incremented
+    /// first.
     fn revoke(
         &self,
         selection: Selection,
@@ -128,8 +145,12 @@ pub enum Rotated {
 }
 
 impl<S: SessionStore> SessionStore for Arc<S> {
-    async fn insert(&self, session: Session) -> Result<(), StoreError> {
-        S::insert(self, session).await
+    async fn insert(&self, session: Session, epoch: Option<u64>) -> Result<(), StoreError> {
+        S::insert(self, session, epoch).await
+    }
+
+    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
+        S::epoch(self, subject).await
     }
 
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {

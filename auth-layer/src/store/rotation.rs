@@ -32,6 +32,8 @@ pub struct Rotation {
     pub presented: TokenHash,
     /// The hash of the token that would follow it.
     pub child: TokenHash,
+    /// The id of the secret that tags that token.
+    pub tag_key_id: Option<u32>,
     /// Whether an idempotency key took part in making `child`.
     pub keyed: bool,
     /// When this happens.
@@ -51,11 +53,14 @@ pub struct Rotation {
     pub ip: Option<IpAddr>,
     /// With which program.
     pub user_agent: Option<String>,
+    /// How long the caller waits for the rotation to begin. A store does not begin it later: the caller is refused then, and
+    /// its repeat would be taken for reuse.
+    pub timeout: Duration,
 }
 
 impl Rotation {
     /// A rotation without idempotency key, leeway, client, key or origin, for a session that may stay
-    /// unused for 14 days.
+    /// unused for 14 days. Its caller waits for 10 seconds.
     pub fn new(
         session: SessionId,
         generation: u64,
@@ -68,6 +73,7 @@ impl Rotation {
             generation,
             presented,
             child,
+            tag_key_id: None,
             keyed: false,
             now,
             idle: Duration::from_secs(14 * 24 * 3600),
@@ -77,6 +83,7 @@ impl Rotation {
             keep_bound: false,
             ip: None,
             user_agent: None,
+            timeout: LONGEST_WAIT,
         }
     }
 
@@ -87,6 +94,9 @@ impl Rotation {
     }
 }
 
+/// How long a caller of a store waits for its work to begin.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
 /// The part of a session that rotations change: the newest two links of its chain of tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -95,6 +105,9 @@ pub struct Chain {
     pub generation: u64,
     /// The hash of the newest token.
     pub current: TokenHash,
+    /// The id of the secret that tagged the newest token: a repeat of the rotation gets the same text from every node, also while
+    /// the secret is replaced.
+    pub tag_key_id: Option<u32>,
     /// The hash of the token before it.
     pub previous: Option<TokenHash>,
     /// When the newest token was made.
@@ -113,6 +126,7 @@ impl Chain {
         Self {
             generation: 0,
             current: first,
+            tag_key_id: None,
             previous: None,
             rotated_at: now,
             idle_expires_at: now.plus(idle.min(absolute)),
@@ -185,6 +199,7 @@ impl Chain {
         self.generation += 1;
         self.previous = Some(self.current);
         self.current = rotation.child;
+        self.tag_key_id = rotation.tag_key_id;
         self.rotated_at = rotation.now;
         self.prolong(rotation);
     }
@@ -221,6 +236,11 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Whether the caller gets new tokens.
+    pub(crate) const fn brings_a_pair(self) -> bool {
+        matches!(self, Self::Advanced | Self::Replayed | Self::Kept)
+    }
+
     /// Whether it revoked the session, as somebody holds a copy.
     pub const fn is_reuse(self) -> bool {
         matches!(self, Self::Forked | Self::Stale)

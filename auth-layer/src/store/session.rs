@@ -150,6 +150,14 @@ pub enum Selection {
 }
 
 impl Selection {
+    /// The subject whose sessions are meant.
+    pub fn subject(&self) -> Option<&str> {
+        match self {
+            Self::One(_) => None,
+            Self::Subject(subject) | Self::Others { subject, .. } => Some(subject),
+        }
+    }
+
     /// Whether `session` is meant.
     pub fn contains(&self, session: &Session) -> bool {
         match self {

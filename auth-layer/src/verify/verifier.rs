@@ -105,10 +105,11 @@ impl<C: DeserializeOwned> Shared<C> {
                 let claims = Claims::read(&token.payload()?);
                 return claims.map_err(|_| VerifyErrorKind::MalformedClaims.into());
             }
+            // Newer keys may have other material under the same name, or none at all.
+            _ if !self.keys.is_current() => VerifyErrorKind::KeysUnavailable,
             SignatureCheck::Bad => VerifyErrorKind::BadSignature,
             SignatureCheck::WrongAlgorithm => VerifyErrorKind::WrongAlgorithm,
-            SignatureCheck::UnknownKey if self.keys.is_current() => VerifyErrorKind::UnknownKey,
-            SignatureCheck::UnknownKey => VerifyErrorKind::KeysUnavailable,
+            SignatureCheck::UnknownKey => VerifyErrorKind::UnknownKey,
         };
         let wants = Some(Wanted {
             kid: token.header.kid,

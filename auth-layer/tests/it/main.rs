@@ -25,6 +25,7 @@ mod feed;
 mod issue {
     mod background;
     mod bound;
+    mod claims;
     mod metrics;
     mod races;
     mod rotation;
@@ -40,13 +41,17 @@ mod jwks {
 }
 mod protect {
     mod contract;
+    mod cookies;
     mod grpc;
     mod http;
     mod metrics;
+    mod preflight;
     mod rules;
+    mod waiting;
 }
 mod store {
     mod laws;
+    mod pooler;
     mod redis_setups;
     mod work;
 }

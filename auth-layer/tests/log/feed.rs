@@ -19,8 +19,12 @@ use crate::support::issue::{Down, NOW};
 struct Shaky(AtomicU32);
 
 impl SessionStore for Shaky {
-    async fn insert(&self, session: Session) -> Result<(), StoreError> {
-        Down.insert(session).await
+    async fn insert(&self, session: Session, epoch: Option<u64>) -> Result<(), StoreError> {
+        Down.insert(session, epoch).await
+    }
+
+    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
+        Down.epoch(subject).await
     }
 
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {

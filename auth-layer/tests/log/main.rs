@@ -4,10 +4,13 @@
 mod dpop;
 mod feed;
 mod refusals;
+mod requests;
 mod secrets;
 mod support {
     mod log;
 
+    #[path = "../../it/support/authority.rs"]
+    pub(crate) mod authority;
     #[expect(dead_code, reason = "a part of it is used here")]
     #[path = "../../it/support/dpop.rs"]
     pub(crate) mod dpop;

@@ -89,13 +89,13 @@ keys/remote/document.rs: MAX_KEYS: usize = 64 => 64 keys
 keys/remote/builder.rs: refetch_interval: Duration::from_secs(5) => one in 5 s
 keys/remote/schedule.rs: FIRST_BACKOFF: Duration = Duration::from_secs(1) => retries | 1 s
 keys/remote/schedule.rs: LONGEST_BACKOFF: Duration = Duration::from_secs(30) => doubled up to 30 s
-keys/remote/task.rs: TIMEOUT: Duration = Duration::from_secs(10) => one fetch | 10 s
+keys/remote/schedule.rs: TIMEOUT: Duration = Duration::from_secs(10) => one fetch | 10 s
 issue/builder.rs: access_ttl: Duration::from_secs(15 * 60) => access token | 15 min
 issue/builder.rs: self.access_ttl > HOUR => at most an hour
 issue/builder.rs: idle: 14 * DAY => unused session | 14 days
 issue/builder.rs: absolute: 90 * DAY => session in all | 90 days
 issue/builder.rs: LONGEST_REPEAT_LEEWAY: Duration = Duration::from_secs(60) => at most 60 s
-issue/builder.rs: claims_timeout: Duration::from_secs(10) => source of claims | 10 s
+issue/builder.rs: claims_timeout: Duration::from_secs(10) => asked before the rotation; 10 s
 issue/builder.rs: cleanup: Some(HOUR) => cleanup | every hour
 issue/cleanup.rs: AT_A_TIME: u32 = 1_000 => a thousand at a time
 issue/cleanup.rs: KEPT: Duration = Duration::from_secs(10 * 60) => 10 min after the end
@@ -109,11 +109,10 @@ endpoint/limit/bucket.rs: WHOLE: NonZeroU32 = NonZeroU32::new(16) => costs a six
 store/mod.rs: LIST_LIMIT: usize = 1_000 => one list | 1,000
 store/postgres/rotations.rs: QUEUE: usize = 16 * 1024 => that wait | 16,384
 store/postgres/rotations.rs: BATCH: usize = 512 => 512 travel together
-store/postgres/rotations.rs: LONGEST_WAIT: Duration = Duration::from_secs(10) => for a store | 10 s
-store/postgres/feed.rs: POLL: Duration = Duration::from_secs(5) => besides every 5 s
+store/rotation.rs: LONGEST_WAIT: Duration = Duration::from_secs(10) => for a store | 10 s
+store/postgres/feed.rs: SELDOM: Duration = Duration::from_secs(5) => besides every 5 s
 store/postgres/open.rs: acquire_timeout(Duration::from_secs(5)) => 5 s to get one
 store/sqlite/queue.rs: LENGTH: usize = 16 * 1024 => that wait | 16,384
-store/sqlite/queue.rs: LONGEST_WAIT: Duration = Duration::from_secs(10) => for a store | 10 s
 store/sqlite/writer.rs: BATCH: usize = 512 => 512 travel together
 store/sqlite/feed.rs: POLL: Duration = Duration::from_millis(500) => SQLite: every 0.5 s
 store/sqlite/file.rs: "page_size", 1_024 => 1 KiB
@@ -122,6 +121,6 @@ store/sqlite/file.rs: CACHE_KIB: i64 = 64 * 1024 => at most 64 MiB
 store/sqlite/checkpoints.rs: EVERY: usize = 4_000 => every 4,000 rotations
 store/redis/feed.rs: SELDOM: Duration = Duration::from_secs(5) => besides every 5 s
 store/redis/link.rs: set_connection_timeout(Some(Duration::from_secs(2))) => 2 s to connect
-store/redis/link.rs: set_response_timeout(Some(Duration::from_secs(2))) => 2 s for an answer
+store/redis/link.rs: LONGEST_ANSWER: Duration = Duration::from_secs(2) => 2 s for an answer
 store/redis/open.rs: with_time(Duration::from_secs(15)) => after 15 s
 store/redis/open.rs: set_user_timeout(Duration::from_secs(30)) => 30 s for what is not"#;

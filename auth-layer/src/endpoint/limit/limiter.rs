@@ -1,5 +1,6 @@
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use quick_cache::sync::Cache;
@@ -12,7 +13,8 @@ use crate::refresh_token::SessionId;
 pub(in super::super) struct Limiter {
     sessions: Option<Bucket<SessionId>>,
     addresses: Option<Bucket<IpAddr>>,
-    /// A hash of the newest request of a session. Who falls out pays in full once more.
+    /// Hash of each session's most recent request, used to recognise retries. If the entry has been
+    /// evicted, a retry is charged as a new request.
     newest: Cache<SessionId, u64>,
     hasher: RandomState,
 }
@@ -27,34 +29,80 @@ impl Limiter {
         }
     }
 
-    /// A request with a genuine token of `session`. `repeat` is what a repeat of it has in common
-    /// with it, if it can be repeated.
-    pub(in super::super) fn session(
+    /// Whether `session` has enough left for a request with a genuine token of it. Takes nothing.
+    /// `repeat` is what a repeat of the request has in common with it, if it can be repeated.
+    pub(in super::super) fn inspect(
         &self,
         session: SessionId,
-        repeat: Option<(&str, &[u8])>,
-    ) -> Result<(), Duration> {
-        let Some(sessions) = &self.sessions else {
-            return Ok(());
-        };
-        let request = repeat.map(|it| self.hasher.hash_one(it));
-        if request.is_some() && self.newest.get(&session) == request {
-            return sessions.take(&session, PART);
+        repeat: Option<impl Hash>,
+    ) -> Result<SessionCharge, Duration> {
+        let request = repeat.map(|repeat| self.hasher.hash_one(repeat));
+        let charge = SessionCharge { session, request };
+        match &self.sessions {
+            Some(sessions) => sessions
+                .inspect(&session, self.parts(charge))
+                .map(|()| charge),
+            None => Ok(charge),
         }
-        sessions.take(&session, WHOLE)?;
-        if let Some(request) = request {
-            self.newest.insert(session, request);
-        }
-        Ok(())
     }
 
-    /// A token that nobody here made.
-    pub(in super::super) fn address(&self, address: IpAddr) -> Result<(), Duration> {
+    /// Charges a session for a request whose sender has proved to be its holder. Where requests that
+    /// ran beside this one took the last of it, nothing is left to take. Whether it is a repeat is
+    /// decided only now, as repeats may run at once.
+    pub(in super::super) fn charge(&self, charge: SessionCharge) {
+        let Some(sessions) = &self.sessions else {
+            return;
+        };
+        let parts = self.parts(charge);
+        if let Some(request) = charge.request {
+            self.newest.insert(charge.session, request);
+        }
+        let _ = sessions.take(&charge.session, parts);
+    }
+
+    fn parts(&self, charge: SessionCharge) -> NonZeroU32 {
+        let is_repeat =
+            charge.request.is_some() && self.newest.get(&charge.session) == charge.request;
+        if is_repeat { PART } else { WHOLE }
+    }
+
+    /// Charges an address for a request that proved nothing, or says how long to wait.
+    pub(in super::super) fn charge_address(
+        &self,
+        address: IpAddr,
+        cost: AddressCost,
+    ) -> Result<(), Duration> {
+        let parts = match cost {
+            AddressCost::Attempt => WHOLE,
+            AddressCost::NonceRequest => PART,
+        };
         match &self.addresses {
-            Some(addresses) => addresses.take(&network(address), WHOLE),
+            Some(addresses) => addresses.take(&network(address), parts),
             None => Ok(()),
         }
     }
+}
+
+/// What a request costs the session of its token, if its sender proves to be the holder.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct SessionCharge {
+    session: SessionId,
+    request: Option<u64>,
+}
+
+impl SessionCharge {
+    pub(in super::super) fn session(&self) -> SessionId {
+        self.session
+    }
+}
+
+/// What a request costs its address.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) enum AddressCost {
+    /// A forged token, a failed client authentication, a bad or missing proof.
+    Attempt,
+    /// A proof without the newest nonce, which honest clients send all the time.
+    NonceRequest,
 }
 
 /// Who has one IPv6 address has all of its network.

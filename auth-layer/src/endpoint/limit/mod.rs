@@ -5,15 +5,20 @@ mod limiter;
 
 use std::num::NonZeroU32;
 
-pub(super) use limiter::Limiter;
+pub(super) use limiter::{AddressCost, Limiter, SessionCharge};
 
-/// How often the endpoints answer. Who asks more often gets 429 and a `Retry-After`.
+/// How often the endpoints answer. A request over a limit is answered with 429 and `Retry-After`.
 ///
-/// A session is limited once its token has proved genuine, so nobody else can spend what it may. A
-/// repeat of the request before, with the same `Idempotency-Key`, costs a sixteenth: a storm of
-/// repeats locks nobody out. Who sends tokens that nobody here made is limited by address (an IPv6
-/// network of 64 bits counts as one), and only in sending such tokens. Where the address is not
-/// known, see [`ClientAddress`](super::ClientAddress), that limit does not apply.
+/// A session is charged for a refresh once its token has proved genuine, its client has authenticated
+/// and its key is proved, so no other party can spend its limit. A repeat of the request before, with
+/// the same `Idempotency-Key`, costs a sixteenth: a storm of repeats does not lock a session out.
+///
+/// An address (an IPv6 network of 64 bits counts as one) is charged for forged tokens, failed client
+/// authentication, and tokens whose client or key is not proved; a request for a DPoP nonce costs a
+/// sixteenth. These are then answered with 429. Requests that prove what they claim are answered also
+/// where their address has spent its limit, as others may share it. A token of a refresh secret that is
+/// not in use, such as a retired one, is charged to no party. Where the address is not known, see
+/// [`ClientAddress`](super::ClientAddress), that limit does not apply.
 ///
 /// The state is in memory: each process counts for itself, and what has not been used for as long as
 /// a full burst takes to come back is forgotten.
@@ -39,8 +44,8 @@ struct Rate {
 }
 
 impl Limits {
-    /// 30 refreshes a minute for each session, 10 at once; 60 tokens that are none of ours a minute
-    /// from each address.
+    /// 30 refreshes a minute for each session, 10 at once; 60 failed attempts a minute from each
+    /// address.
     pub const fn new() -> Self {
         Self {
             session: Some(Rate {
@@ -68,7 +73,7 @@ impl Limits {
         self
     }
 
-    /// How many tokens that are none of ours an address may send in a minute.
+    /// How many failed attempts an address may make in a minute.
     pub const fn by_address(mut self, per_minute: NonZeroU32) -> Self {
         self.address = Some(Rate {
             per_minute,

@@ -29,7 +29,7 @@ pub(super) fn key_set_address(
     let metadata: Metadata =
         serde_json::from_slice(metadata).map_err(|_| RemoteKeysErrorKind::Malformed)?;
     if metadata.issuer != name {
-        return Err(RemoteKeysErrorKind::WrongIssuer.into());
+        return Err(RemoteKeysError::wrong_issuer(name, &metadata.issuer));
     }
     let address = safe_url(&metadata.jwks_uri)?;
     // What an issuer elsewhere says of "this machine" is not for us.
@@ -117,5 +117,25 @@ mod tests {
         ] {
             assert_eq!(read(name, &text), Err(kind), "{text}");
         }
+    }
+
+    #[test]
+    fn trailing_slash_that_is_the_only_difference_is_named_in_the_error() {
+        let error = |name: &str, issuer: &str| {
+            let metadata =
+                serde_json::json!({ "issuer": issuer, "jwks_uri": "https://a.example/jwks" });
+            let read = key_set_address(
+                name,
+                &name.parse().unwrap(),
+                metadata.to_string().as_bytes(),
+            );
+            let error = read.unwrap_err();
+            assert_eq!(error.kind(), RemoteKeysErrorKind::WrongIssuer);
+            error.to_string()
+        };
+        let [bare, slash] = ["https://a.example", "https://a.example/"];
+        assert!(error(bare, slash).contains("trailing slash"));
+        assert!(error(slash, bare).contains("trailing slash"));
+        assert!(!error(bare, "https://b.example/").contains("slash"));
     }
 }

@@ -10,6 +10,7 @@ use super::BoxError;
 #[derive(Clone, Debug)]
 pub struct RemoteKeysError {
     kind: RemoteKeysErrorKind,
+    differs_by_slash: bool,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -30,6 +31,16 @@ impl RemoteKeysError {
         chain
     }
 
+    /// The metadata name the issuer `found` where `expected` was asked for.
+    pub(super) fn wrong_issuer(expected: &str, found: &str) -> Self {
+        let differs_by_slash =
+            found.strip_suffix('/') == Some(expected) || expected.strip_suffix('/') == Some(found);
+        Self {
+            differs_by_slash,
+            ..RemoteKeysErrorKind::WrongIssuer.into()
+        }
+    }
+
     /// What a fetcher's error means.
     pub(super) fn from_fetcher(error: BoxError) -> Self {
         let kind = match error.is::<http_body_util::LengthLimitError>() {
@@ -37,8 +48,8 @@ impl RemoteKeysError {
             false => RemoteKeysErrorKind::Unreachable,
         };
         Self {
-            kind,
             source: Some(error.into()),
+            ..kind.into()
         }
     }
 }
@@ -95,6 +106,9 @@ impl fmt::Display for RemoteKeysError {
             RemoteKeysErrorKind::TooLarge => "the answer is larger than 256 KiB",
             RemoteKeysErrorKind::TooManyKeys => "the key set holds more than 64 keys",
             RemoteKeysErrorKind::Malformed => "the answer is not the JSON document asked for",
+            RemoteKeysErrorKind::WrongIssuer if self.differs_by_slash => {
+                "the issuer in the metadata differs by a trailing slash: write it as the metadata do"
+            }
             RemoteKeysErrorKind::WrongIssuer => "the metadata are those of another issuer",
             RemoteKeysErrorKind::NoUsableKey => "the key set holds no key that can be used",
             RemoteKeysErrorKind::Panicked => "the fetcher panicked",
@@ -110,6 +124,10 @@ impl Error for RemoteKeysError {
 
 impl From<RemoteKeysErrorKind> for RemoteKeysError {
     fn from(kind: RemoteKeysErrorKind) -> Self {
-        Self { kind, source: None }
+        Self {
+            kind,
+            differs_by_slash: false,
+            source: None,
+        }
     }
 }

@@ -1,14 +1,17 @@
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout};
 
 use super::fetcher::ErasedFetcher;
 use super::origin::Origin;
 use super::place::Place;
-use super::task::{Progress, Shared, keep_fresh, now};
+use super::schedule::{ANSWERS_WITHIN, TIMEOUT};
+use super::task::{Progress, Shared, Task, keep_fresh, now};
 use super::{KeySetStatus, RemoteKeysBuilder, RemoteKeysError, RemoteKeysErrorKind};
 use crate::keys::KeySet;
 use crate::keys::source::{KeySource, Refetch};
@@ -58,11 +61,11 @@ impl RemoteKeys {
         if let Err(error) = &handle.place {
             return Err(error.clone());
         }
-        let mut wait = Wait::new(&handle.shared);
+        let mut wait = Wait::new(handle);
         if handle.is_held()? {
             return Ok(());
         }
-        if !handle.run() {
+        if !handle.run(None) {
             return Err(RemoteKeysErrorKind::NoRuntime.into());
         }
         wait.until(handle.shared.with(|it| it.schedule.next()))
@@ -77,6 +80,7 @@ impl RemoteKeys {
     /// How it stands with the keys.
     pub fn status(&self) -> KeySetStatus {
         let now = now();
+        self.0.shared.expire(now);
         let misplaced = self.0.place.as_ref().err();
         self.0.shared.with(|state| KeySetStatus {
             age: state.schedule.age(now),
@@ -93,15 +97,16 @@ impl RemoteKeys {
         fetcher: Arc<dyn ErasedFetcher>,
         shared: Shared,
     ) -> Self {
-        let handle = Handle {
+        let handle = Arc::new_cyclic(|this| Handle {
+            this: this.clone(),
             place,
             fetcher,
             shared: Arc::new(shared),
             hasher: RandomState::new(),
             task: Mutex::new(None),
-        };
-        handle.run();
-        Self(Arc::new(handle))
+        });
+        handle.run(None);
+        Self(handle)
     }
 }
 
@@ -114,6 +119,8 @@ impl From<RemoteKeys> for KeySet {
 
 /// What keeps the task alive.
 struct Handle {
+    /// For those who wait: they do not keep it alive.
+    this: Weak<Handle>,
     place: Result<Place, RemoteKeysError>,
     fetcher: Arc<dyn ErasedFetcher>,
     shared: Arc<Shared>,
@@ -123,19 +130,23 @@ struct Handle {
 }
 
 impl Handle {
-    /// Whether the task runs, now at the latest.
-    fn run(&self) -> bool {
+    /// Whether there is a task, now at the latest. A new one starts also instead of one that is not driven.
+    fn run(&self, instead_of: Option<&Task>) -> bool {
         let Ok(place) = &self.place else { return false };
-        if self.shared.is_running() {
+        let is_running = self.shared.task().is_some();
+        if is_running && instead_of.is_none() {
             return true;
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return false;
+            return is_running;
         };
-        if let Some(running) = self.shared.run() {
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = self.shared.run(instead_of) {
             let origin = Origin::new(place.clone(), self.fetcher.clone());
-            let task = runtime.spawn(keep_fresh(running, origin)).abort_handle();
-            *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+            let new = runtime.spawn(keep_fresh(running, origin)).abort_handle();
+            if let Some(old) = task.replace(new) {
+                old.abort();
+            }
         }
         true
     }
@@ -143,6 +154,7 @@ impl Handle {
     /// Whether there are keys to verify with; an error if they were fetched and there are none.
     fn is_held(&self) -> Result<bool, RemoteKeysError> {
         let now = now();
+        self.shared.expire(now);
         let (used, is_fetched) = self
             .shared
             .with(|it| (it.used, it.schedule.age(now).is_some()));
@@ -152,37 +164,40 @@ impl Handle {
         }
     }
 
-    /// The task is not running: it starts if there is something to do.
+    /// Keys that are too old go, and what is due is done by a task that is driven.
     #[cold]
-    fn revive(&self) {
-        let now = now();
-        let is_due = self.shared.with(|it| it.schedule.wake_at()) <= now;
-        if is_due && !self.run() {
-            self.shared.expire(now);
+    fn catch_up(&self, now: Instant) {
+        self.shared.expire(now);
+        let late = self.shared.late_task(now);
+        if late.is_some() || self.shared.task().is_none() {
+            self.run(late.as_ref());
         }
     }
 }
 
 impl KeySource for Handle {
     fn keep_alive(&self) {
-        if !self.shared.is_running() {
-            self.revive();
+        let now = now();
+        if self.shared.is_late(now) {
+            self.catch_up(now);
         }
     }
 
     fn refetch(&self, kid: Option<&str>) -> Option<Refetch> {
-        let mut wait = Wait::new(&self.shared);
-        if !self.run() {
+        let mut wait = Wait::new(self);
+        if !self.run(None) {
             return None;
         }
         let (kid, now) = (self.hasher.hash_one(kid), now());
         let fetch = self.shared.with(|it| it.schedule.miss(kid, now))?;
-        self.shared.wanted.notify_one();
+        if let Some(task) = self.shared.task() {
+            task.wake();
+        }
         Some(Box::pin(async move { wait.until(fetch).await }))
     }
 
     fn is_current(&self) -> bool {
-        self.run() && self.shared.with(|it| it.schedule.is_current())
+        self.run(None) && self.shared.with(|it| it.schedule.is_current())
     }
 
     fn is_misplaced(&self) -> bool {
@@ -212,22 +227,83 @@ impl fmt::Debug for Handle {
 
 /// A wait for the task. Made before the task is asked, it also ends when the task does.
 struct Wait {
+    handle: Weak<Handle>,
     progress: watch::Receiver<Progress>,
     ends: u64,
 }
 
 impl Wait {
-    fn new(shared: &Shared) -> Self {
-        let progress = shared.progress.subscribe();
+    fn new(handle: &Handle) -> Self {
+        let progress = handle.shared.progress.subscribe();
         let ends = progress.borrow().ends;
-        Self { progress, ends }
+        Self {
+            handle: handle.this.clone(),
+            progress,
+            ends,
+        }
     }
 
-    /// Until the fetch of this number has ended.
+    /// Until the fetch of this number has ended. A task that does not answer sits on a runtime that is not driven: another one
+    /// takes its place here.
     async fn until(&mut self, fetch: u64) {
+        if tokio::runtime::Handle::try_current().is_err() {
+            // There is neither a timer nor a place for another task.
+            return self.until_fetched(fetch).await;
+        }
+        let patience = async {
+            loop {
+                let pulse = self.progress.borrow().pulse;
+                let Some(task) = self.ask_whether_it_is_driven() else {
+                    return;
+                };
+                if !self.is_answered(fetch, pulse).await {
+                    self.take_over(&task);
+                } else if timeout(ANSWERS_WITHIN, self.until_fetched(fetch))
+                    .await
+                    .is_ok()
+                {
+                    return;
+                }
+            }
+        };
+        // A fetcher may block the thread of each task in turn.
+        let _ = timeout(LONGEST_WAIT, patience).await;
+    }
+
+    /// None: all handles are gone, or the task has ended.
+    fn ask_whether_it_is_driven(&self) -> Option<Task> {
+        let task = self.handle.upgrade()?.shared.task()?;
+        task.wake();
+        Some(task)
+    }
+
+    /// Whether the task does anything in time, be it the fetch.
+    async fn is_answered(&mut self, fetch: u64, before: u64) -> bool {
         let ends = self.ends;
-        let is_over = |it: &Progress| it.finished >= fetch || it.ends != ends;
+        let answer = self
+            .progress
+            .wait_for(|it| it.pulse != before || is_over(it, fetch, ends));
+        timeout(ANSWERS_WITHIN, answer).await.is_ok()
+    }
+
+    async fn until_fetched(&mut self, fetch: u64) {
+        let ends = self.ends;
         // An error is the end of all handles, and so of this wait.
-        let _ = self.progress.wait_for(is_over).await;
+        let _ = self.progress.wait_for(|it| is_over(it, fetch, ends)).await;
+    }
+
+    fn take_over(&self, task: &Task) {
+        if let Some(handle) = self.handle.upgrade() {
+            handle.run(Some(task));
+        }
     }
 }
+
+fn is_over(progress: &Progress, fetch: u64, ends: u64) -> bool {
+    progress.finished >= fetch || progress.ends != ends
+}
+
+/// Longer than a fetch and the discovery that its task is not driven.
+const LONGEST_WAIT: Duration = TIMEOUT
+    .saturating_add(ANSWERS_WITHIN)
+    .saturating_add(ANSWERS_WITHIN);

@@ -30,7 +30,9 @@
 //! [`RemoteKeysBuilder::fetcher`].
 //!
 //! A task fetches, on the tokio runtime that [`RemoteKeys`] is first used on. It ends when the last
-//! handle is dropped, and starts anew on another runtime should its own end.
+//! handle is dropped, and starts anew on another runtime should its own end. A runtime that exists and is not driven does no
+//! harm: a request that waits takes the fetch over after 2 s, on its own runtime, which needs timers enabled, and keys that are too old are
+//! dropped by whatever looks at them.
 
 mod answer;
 mod builder;

@@ -19,6 +19,8 @@ pub(super) struct Schedule {
     /// How many fetches were started.
     started: u64,
     is_fetching: bool,
+    /// When the fetch under way started.
+    began: Instant,
     /// A miss caused a fetch that has not started.
     is_wanted: bool,
 }
@@ -40,6 +42,7 @@ impl Schedule {
             failures: 0,
             started: 0,
             is_fetching: false,
+            began: now,
             is_wanted: false,
         }
     }
@@ -49,6 +52,18 @@ impl Schedule {
         match self.expires_at() {
             Some(expires_at) => self.due.min(expires_at),
             None => self.due,
+        }
+    }
+
+    /// When a task that is driven has done what is due, so that keys are too old or the task is not driven from then on.
+    pub(super) fn late_at(&self) -> Instant {
+        let late_at = match self.is_fetching {
+            true => self.began + TIMEOUT + ANSWERS_WITHIN,
+            false => self.due + ANSWERS_WITHIN,
+        };
+        match self.expires_at() {
+            Some(expires_at) => late_at.min(expires_at),
+            None => late_at,
         }
     }
 
@@ -63,6 +78,7 @@ impl Schedule {
         };
         self.started += 1;
         self.is_fetching = true;
+        self.began = now;
         self.is_wanted = false;
         Some(cause)
     }
@@ -84,9 +100,10 @@ impl Schedule {
         self.due = now + backoff.min(LONGEST_BACKOFF).mul_f64(0.5 + 0.5 * chance);
     }
 
-    /// The fetch, if there is one, came to nothing: its task is gone. It is still wanted.
+    /// The fetch, if there is one, came to nothing. It is still wanted, and the next one has its number.
     pub(super) fn abandon(&mut self) {
         self.is_wanted |= self.is_fetching;
+        self.started -= u64::from(self.is_fetching);
         self.is_fetching = false;
     }
 
@@ -144,6 +161,10 @@ impl Schedule {
     }
 }
 
+/// For all that a fetch takes, discovery included.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+/// A task that has not moved for as long sits on a runtime that is not driven.
+pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 

@@ -1,10 +1,13 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
 use super::dice::{NOW, child_of, first_token, refresh, session, session_id};
 use crate::claims::Thumbprint;
-use crate::store::{Dead, Outcome, RevokedBy, Rotated, Rotation, Selection, SessionStore};
+use crate::store::{
+    Dead, Outcome, RevokedBy, Rotated, Rotation, Selection, SessionStore, StoreErrorKind,
+};
 
 const CROWD: u64 = 100;
 
@@ -13,7 +16,7 @@ const CROWD: u64 = 100;
 pub async fn repeats_of_one_refresh_get_one_child<S: SessionStore>(store: &Arc<S>) {
     let id = session_id(5, 0);
     store
-        .insert(session(id, "repeats"))
+        .insert(session(id, "repeats"), None)
         .await
         .expect("inserted");
     let rotation = refresh(id, 0, first_token(id), 1);
@@ -36,7 +39,7 @@ pub async fn repeats_of_one_refresh_get_one_child<S: SessionStore>(store: &Arc<S
 pub async fn competing_keys_leave_one_child_and_a_revoked_session<S: SessionStore>(store: &Arc<S>) {
     let id = session_id(6, 0);
     store
-        .insert(session(id, "competes"))
+        .insert(session(id, "competes"), None)
         .await
         .expect("inserted");
     let token = first_token(id);
@@ -65,7 +68,7 @@ pub async fn a_kept_token_serves_all_who_prove_its_key<S: SessionStore>(store: &
     let [owner, thief] = [1, 2].map(|it| Thumbprint::from_bytes([it; 32]));
     let mut bound = session(id, "is bound");
     bound.jkt = Some(owner);
-    store.insert(bound).await.expect("inserted");
+    store.insert(bound, None).await.expect("inserted");
     let with = |jkt, key| Rotation {
         jkt,
         keep_bound: true,
@@ -97,12 +100,49 @@ pub async fn a_kept_token_serves_all_who_prove_its_key<S: SessionStore>(store: &
     assert_eq!(count(Dead::Unproved), CROWD);
 }
 
+/// A rotation whose caller was refused, as it waited for too long, is not carried out later: the caller's next refresh, which
+/// has no key, would be taken for reuse (R13).
+pub async fn a_refused_rotation_is_not_carried_out<S: SessionStore>(store: &Arc<S>) {
+    let mut answers = JoinSet::new();
+    for number in 0..CROWD {
+        let id = session_id(12, number);
+        store
+            .insert(session(id, "is impatient"), None)
+            .await
+            .expect("inserted");
+        let impatient = Rotation {
+            timeout: Duration::from_micros(number * 50),
+            ..refresh(id, 0, first_token(id), 0)
+        };
+        let store = store.clone();
+        answers.spawn(async move { (id, store.rotate(impatient).await) });
+    }
+    let answers = answers.join_all().await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    for (id, answer) in answers {
+        let next = match answer {
+            Ok(Rotated::Decided(Outcome::Advanced, after)) => {
+                refresh(id, 1, after.chain.current, 0)
+            }
+            Err(error) if error.kind() == StoreErrorKind::Unavailable => {
+                refresh(id, 0, first_token(id), 0)
+            }
+            other => panic!("neither carried out nor refused, but {other:?}"),
+        };
+        let next = store.rotate(next).await.expect("answered");
+        assert!(
+            matches!(next, Rotated::Decided(Outcome::Advanced, _)),
+            "{next:?}"
+        );
+    }
+}
+
 /// However a log-out and refreshes race, it wins in the end, and is told once (invariant 3).
 pub async fn revocation_wins_over_rotations<S: SessionStore>(store: &Arc<S>) {
     for number in 0..20 {
         let id = session_id(7, number);
         store
-            .insert(session(id, "logs out"))
+            .insert(session(id, "logs out"), None)
             .await
             .expect("inserted");
         let rotation = refresh(id, 0, first_token(id), 1);

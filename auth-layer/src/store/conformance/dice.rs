@@ -57,6 +57,8 @@ pub(super) fn child_of(parent: TokenHash, key: u64) -> TokenHash {
 pub(super) fn refresh(id: SessionId, generation: u64, token: TokenHash, key: u64) -> Rotation {
     Rotation {
         keyed: key != 0,
+        // Of no meaning to a store; none where a version that knew no such ids rotated.
+        tag_key_id: (key != 1).then_some(u32::MAX - key as u32),
         idle: IDLE,
         ..Rotation::new(id, generation, token, child_of(token, key), NOW)
     }

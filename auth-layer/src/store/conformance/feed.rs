@@ -132,7 +132,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 async fn sessions<S: SessionStore>(store: &Arc<S>, law: u64, subject: &str) -> [Session; 40] {
     let sessions = std::array::from_fn(|it| session(session_id(law, it as u64), subject));
     for session in &sessions {
-        store.insert(session.clone()).await.expect("inserted");
+        store.insert(session.clone(), None).await.expect("inserted");
     }
     sessions
 }

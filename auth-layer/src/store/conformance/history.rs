@@ -70,7 +70,7 @@ impl History {
         if self.dice.one_in(3) {
             session.jkt = Some(OWNERS_KEY);
         }
-        store.insert(session.clone()).await.expect("inserted");
+        store.insert(session.clone(), None).await.expect("inserted");
         self.sessions.push(session);
         let hash = first_token(id);
         self.tokens.push(Token {

@@ -43,7 +43,7 @@ async fn insert<S: SessionStore>(store: &Arc<S>, sessions: &[Session]) {
     let mut inserts = JoinSet::new();
     for session in sessions.iter().cloned() {
         let store = store.clone();
-        inserts.spawn(async move { store.insert(session).await.expect("inserted") });
+        inserts.spawn(async move { store.insert(session, None).await.expect("inserted") });
     }
     inserts.join_all().await;
 }

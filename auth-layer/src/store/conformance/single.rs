@@ -18,12 +18,13 @@ pub async fn everything_of_a_session_comes_back(store: &impl SessionStore) {
     let claims = serde_json::json!({ "role": "admin", "n": [1, 2.5, null] });
     full.claims = CustomClaims::new(&claims).expect("an object");
     full.auth_time = Timestamp::from_millis(-1);
+    full.chain.tag_key_id = Some(u32::MAX);
     full.ip = Some([0xfd00, 0, 0, 0, 0, 0, 0, 1].into());
     full.user_agent = Some("curl/8".to_owned());
     let bare = session(session_id(1, 1), "somebody else");
     for one in [full, bare] {
         let which = Selection::Subject(one.subject.clone());
-        store.insert(one.clone()).await.expect("inserted");
+        store.insert(one.clone(), None).await.expect("inserted");
         assert_eq!(store.list(which, NOW).await.expect("listed"), [one]);
     }
 }
@@ -32,8 +33,11 @@ pub async fn everything_of_a_session_comes_back(store: &impl SessionStore) {
 pub async fn a_taken_id_harms_nobody(store: &impl SessionStore) {
     let first = session(session_id(2, 0), "the first");
     let second = session(session_id(2, 0), "the second");
-    store.insert(first.clone()).await.expect("inserted");
-    let error = store.insert(second).await.expect_err("the id is taken");
+    store.insert(first.clone(), None).await.expect("inserted");
+    let error = store
+        .insert(second, None)
+        .await
+        .expect_err("the id is taken");
     assert_eq!(error.kind(), StoreErrorKind::Conflict);
     let which = Selection::One(first.id);
     assert_eq!(store.list(which, NOW).await.expect("listed"), [first]);
@@ -44,7 +48,7 @@ pub async fn a_dropped_rotation_is_whole_or_nothing(store: &impl SessionStore) {
     for number in 0..20 {
         let id = session_id(3, number);
         store
-            .insert(session(id, "hangs up"))
+            .insert(session(id, "hangs up"), None)
             .await
             .expect("inserted");
         let rotation = refresh(id, 0, first_token(id), 1);
@@ -67,7 +71,7 @@ pub async fn a_dropped_rotation_is_whole_or_nothing(store: &impl SessionStore) {
 pub async fn expired_sessions_go_in_bounded_batches(store: &impl SessionStore) {
     for number in 0..5 {
         store
-            .insert(session(session_id(4, number), "expires"))
+            .insert(session(session_id(4, number), "expires"), None)
             .await
             .expect("inserted");
     }

@@ -33,7 +33,11 @@ enum Act {
 }
 
 impl SessionStore for Played {
-    async fn insert(&self, _: Session) -> Result<(), StoreError> {
+    async fn insert(&self, _: Session, _: Option<u64>) -> Result<(), StoreError> {
+        unreachable!()
+    }
+
+    async fn epoch(&self, _: &str) -> Result<u64, StoreError> {
         unreachable!()
     }
 

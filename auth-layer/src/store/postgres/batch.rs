@@ -1,11 +1,14 @@
 use std::collections::HashMap;
+use std::time::Duration;
 
 use sqlx::postgres::PgRow;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::failure::Failure;
 use super::row;
 use crate::refresh_token::SessionId;
+use crate::store::ticket::Ticket;
 use crate::store::{Dead, RevokedBy, Rotated, Rotation, StoreError, StoreErrorKind};
 
 /// Rotations of different sessions that travel together, in the order of their ids: two batches then
@@ -23,6 +26,9 @@ pub(super) struct Batch {
 pub(super) struct Waiting {
     pub(super) rotation: Rotation,
     pub(super) reply: Reply,
+    pub(super) ticket: Ticket,
+    /// When its caller is refused, unless the rotation has begun.
+    pub(super) refused_at: Instant,
 }
 
 pub(super) type Reply = oneshot::Sender<Result<Rotated, StoreError>>;
@@ -42,6 +48,24 @@ impl Batch {
 
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Leaves those whose caller was refused, and refuses those whose time is over. The rest is about to be sent: each of
+    /// their callers waits for the outcome now.
+    pub(super) fn begin(&mut self, now: Instant) {
+        for it in std::mem::take(&mut self.waiting) {
+            if now >= it.refused_at {
+                it.answer(Err(StoreErrorKind::Unavailable.into()));
+            } else if it.ticket.begin() {
+                self.waiting.push(it);
+            }
+        }
+    }
+
+    /// How long each caller still waits.
+    pub(super) fn patience(&self, now: Instant) -> impl Iterator<Item = Duration> {
+        let left = move |it: &Waiting| it.refused_at.saturating_duration_since(now);
+        self.waiting.iter().map(left)
     }
 
     pub(super) fn rotations(&self) -> impl Iterator<Item = &Rotation> {
@@ -123,7 +147,8 @@ fn why_dead(rotation: &Rotation, row: &PgRow, is_repeat: bool) -> Result<Rotated
     match session.admit(rotation) {
         Err(Dead::Revoked) if is_repeat && found_out => decided(row),
         Err(dead) => Ok(Rotated::Dead(dead)),
-        // It was dead a moment ago, and came to life by a clock that is behind ours.
+        // The UPDATE skipped the row, yet it is alive at `rotation.now`: the statement waited longer than its caller does, or
+        // the clocks of two nodes disagree. Nothing was changed.
         Ok(()) => Err(StoreErrorKind::Unavailable.into()),
     }
 }

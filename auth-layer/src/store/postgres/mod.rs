@@ -11,6 +11,7 @@ use sqlx::PgPool;
 pub use open::{PostgresOpenError, PostgresOpenErrorKind};
 
 use self::rotations::Rotations;
+use self::statements::Connections;
 use super::{
     FeedListener, RevokedBy, Rotated, Rotation, Selection, Session, SessionStore, StoreError,
 };
@@ -26,10 +27,19 @@ use crate::clock::Timestamp;
 /// changes nothing; a refresh without an idempotency key is not, as it may have happened: its caller
 /// gets a [`StoreError`], like everybody while the database is away.
 ///
-/// What is revoked is told by `NOTIFY`, in the transaction that revokes. Whoever follows the feed
-/// `LISTEN`s on one more connection, outside of the pool, and looks every 5 seconds besides: that is
-/// all that works through a pooler of transactions, such as PgBouncer. To follow it the right to
-/// `SELECT` is enough.
+/// What is revoked is told by `NOTIFY`, in the transaction that revokes. The feed `LISTEN`s on one more connection, outside of
+/// the pool, and looks every 5 seconds besides. To follow it the right to `SELECT` is enough.
+///
+/// # Poolers
+/// PgBouncer in transaction mode may stand in between, also beside other applications. Settings belong to the connection from
+/// its beginning; where a pooler does not pass them on, each statement is a transaction that sets them for itself and
+/// prepares nothing, at the cost of three more round trips for a batch. Notifications do not arrive there, and a connection that
+/// listens would disturb others: the feed says so in the log, and looks twice a second.
+///
+/// # Schema
+/// Changes of the schema only add, and one node makes them while nodes of the previous version go on. A lock that a change needs is
+/// waited for for 200 ms, then given up and tried again: other statements are not blocked behind a long transaction. Opening
+/// the store lasts until then, and the log says what it waits for.
 ///
 /// For TLS, enable one of sqlx's `tls-*` features and ask for it in the URL
 /// (`?sslmode=verify-full`).
@@ -44,44 +54,54 @@ use crate::clock::Timestamp;
 /// ```
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
-    pool: PgPool,
+    connections: Connections,
     rotations: Rotations,
 }
 
 impl PostgresStore {
-    /// Connects, with up to 8 connections, and brings the schema up to date: the table
-    /// `auth_session`, in the first schema of the role's `search_path`.
+    /// Connects, with up to 8 connections, and brings the schema up to date: the tables
+    /// `auth_session` and `auth_subject`, in the first schema of the role's `search_path`.
     ///
     /// # Errors
     /// When the database cannot be reached within 5 seconds or used, or was brought up to date by a
-    /// newer version of this crate. It is then as it was, and the error says what to do.
+    /// newer version of this crate. It is then as it was, and the error says what to do. A table that is locked is no error:
+    /// see [Schema](Self#schema).
     pub async fn connect(url: &str) -> Result<Self, PostgresOpenError> {
-        Self::over(open::connect(url).await?).await
+        Self::over(open::connect(url).await?, true).await
     }
 
     /// Uses connections of your own, and brings the schema up to date.
     ///
     /// Give it 6 or more: rotations use up to 4 at once, and sign-ins, lists and revocations wait for the
     /// others. Recommended: `test_before_acquire(false)` with a ping
-    /// of those that were idle, an `acquire_timeout` of a few seconds, and on each connection
-    /// `lock_timeout`, `statement_timeout` and `enable_seqscan = off`.
+    /// of those that were idle, an `acquire_timeout` of a few seconds, and in the connect options
+    /// `lock_timeout`, `statement_timeout`, `enable_seqscan = off`, `enable_hashjoin = off` and `enable_mergejoin = off`. Without
+    /// the latter each statement sets them for a transaction of its own, which takes three more round trips.
     ///
     /// # Errors
     /// As [`connect`](Self::connect), and when the pool's transactions are not `read committed`.
     pub async fn from_pool(pool: PgPool) -> Result<Self, PostgresOpenError> {
-        Self::over(pool).await
+        Self::over(pool, false).await
     }
 
-    async fn over(pool: PgPool) -> Result<Self, PostgresOpenError> {
-        open::prepare(&pool).await?;
-        let rotations = Rotations::new(pool.clone());
-        Ok(Self { pool, rotations })
+    async fn over(pool: PgPool, is_ours: bool) -> Result<Self, PostgresOpenError> {
+        let are_settled = open::prepare(&pool, is_ours).await?;
+        let connections = Connections { pool, are_settled };
+        let rotations = Rotations::new(connections.clone());
+        Ok(Self {
+            connections,
+            rotations,
+        })
     }
 }
 
 impl SessionStore for PostgresStore {
-    async fn insert(&self, session: Session) -> Result<(), StoreError> {
-        statements::insert(&self.pool, &session).await
+    async fn insert(&self, session: Session, epoch: Option<u64>) -> Result<(), StoreError> {
+        statements::insert(&self.connections, &session, epoch).await
+    }
+
+    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
+        statements::epoch(&self.connections, subject).await
     }
 
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {
@@ -94,19 +114,19 @@ impl SessionStore for PostgresStore {
         by: RevokedBy,
         now: Timestamp,
     ) -> Result<Vec<Session>, StoreError> {
-        statements::revoke(&self.pool, &selection, by, now).await
+        statements::revoke(&self.connections, &selection, by, now).await
     }
 
     async fn list(&self, selection: Selection, now: Timestamp) -> Result<Vec<Session>, StoreError> {
-        statements::list(&self.pool, &selection, now).await
+        statements::list(&self.connections, &selection, now).await
     }
 
     async fn delete_expired(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        statements::delete_expired(&self.pool, before, limit).await
+        statements::delete_expired(&self.connections, before, limit).await
     }
 
     async fn feed(&self, to: &FeedListener) -> Result<(), StoreError> {
-        feed::feed(&self.pool.connect_options(), to).await
+        feed::feed(&self.connections, to).await
     }
 }
 

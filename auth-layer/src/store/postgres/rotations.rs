@@ -3,13 +3,15 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
-use sqlx::{PgPool, Postgres};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::batch::{Batch, Waiting};
 use super::failure::Failure;
-use super::statements;
+use super::statements::{self, Connections};
+use crate::store::ticket::Ticket;
 use crate::store::{Rotated, Rotation, StoreError, StoreErrorKind};
 
 /// Rotations that wait, and carriers: tasks that take all that waits, one batch after the other, and
@@ -18,7 +20,7 @@ use crate::store::{Rotated, Rotation, StoreError, StoreErrorKind};
 pub(super) struct Rotations(Arc<Shared>);
 
 struct Shared {
-    pool: PgPool,
+    connections: Connections,
     queue: Mutex<Queue>,
 }
 
@@ -29,24 +31,28 @@ struct Queue {
 }
 
 impl Rotations {
-    pub(super) fn new(pool: PgPool) -> Self {
+    pub(super) fn new(connections: Connections) -> Self {
         let queue = Mutex::default();
-        Self(Arc::new(Shared { pool, queue }))
+        Self(Arc::new(Shared { connections, queue }))
     }
 
     pub(super) async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {
         let (reply, answer) = oneshot::channel();
-        if self.0.enqueue(Waiting { rotation, reply })? {
+        let (ticket, timeout) = (Ticket::default(), rotation.timeout);
+        let waiting = Waiting {
+            refused_at: Instant::now() + timeout.min(FOREVER),
+            rotation,
+            reply,
+            ticket: ticket.clone(),
+        };
+        if self.0.enqueue(waiting)? {
             let carrier = Carrier {
                 shared: self.0.clone(),
                 is_done: false,
             };
             tokio::spawn(carrier.carry());
         }
-        match tokio::time::timeout(LONGEST_WAIT, answer).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) | Err(_) => Err(StoreErrorKind::Unavailable.into()),
-        }
+        ticket.answer(timeout, answer).await
     }
 }
 
@@ -66,7 +72,8 @@ pub(super) const QUEUE: usize = 16 * 1024;
 const BATCH: usize = 512;
 /// How many batches are on their way at once, each on a connection.
 const CARRIERS: usize = 4;
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// Longer than any caller waits, and short enough to be added to an instant.
+const FOREVER: Duration = Duration::from_secs(24 * 3600);
 
 impl Shared {
     /// Whether a carrier is to be started for it.
@@ -147,11 +154,12 @@ impl Carrier {
         connection: &mut Option<PoolConnection<Postgres>>,
         batch: &mut Batch,
     ) -> Result<(), Failure> {
+        let connections = &self.shared.connections;
         let mut on = match connection.take() {
             Some(it) => it,
-            None => self.shared.pool.acquire().await.map_err(Failure::before)?,
+            None => connections.pool.acquire().await.map_err(Failure::before)?,
         };
-        let result = statements::rotate(&mut on, batch).await;
+        let result = statements::rotate(&mut on, connections.are_settled, batch).await;
         if result.as_ref().is_err_and(Failure::is_of_the_connection) {
             on.close_on_drop();
         } else {

@@ -60,6 +60,10 @@ fn chain(row: &PgRow) -> Result<Chain, Cause> {
     chain.previous = row
         .try_get::<Option<_>, _>("previous_hash")?
         .map(TokenHash::from_bytes);
+    chain.tag_key_id = row
+        .try_get::<Option<i64>, _>("tag_key_id")?
+        .map(u32::try_from)
+        .transpose()?;
     chain.idle_expires_at = timestamp(row, "idle_expires_at")?;
     chain.absolute_expires_at = timestamp(row, "absolute_expires_at")?;
     chain.revoked_at = row

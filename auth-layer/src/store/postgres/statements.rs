@@ -2,10 +2,14 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
-use sqlx::{PgPool, Postgres, Row as _, query};
+use sqlx::{
+    Connection as _, Executor as _, PgPool, Postgres, Row as _, SqlSafeStr as _, Transaction, query,
+};
+use tokio::time::Instant;
 
 use super::batch::{Batch, Rows};
 use super::failure::Failure;
+use super::open::BEGIN;
 use super::row;
 use crate::clock::Timestamp;
 use crate::refresh_token::SessionId;
@@ -15,23 +19,50 @@ use crate::store::{
 
 /// Rotates all sessions of the batch in one transaction, then answers. After a failure, who is left
 /// in it was not answered.
-pub(super) async fn rotate(on: &mut PgConnection, batch: &mut Batch) -> Result<(), Failure> {
-    let rotated = fetch(on, bind_rotations(batch)).await?;
+pub(super) async fn rotate(
+    on: &mut PgConnection,
+    is_settled: bool,
+    batch: &mut Batch,
+) -> Result<(), Failure> {
+    let rotated = if is_settled {
+        // To parse a new statement may wait for a lock on the table, and must not count as begun.
+        let prepared = in_time(LONGEST_STATEMENT, on.prepare(ROTATE.into_sql_str()));
+        prepared.await.map_err(Failure::of_a_read)?;
+        let Some(rotations) = begin(batch) else {
+            return Ok(());
+        };
+        in_time(LONGEST_ROTATION, rotations.fetch_all(&mut *on)).await?
+    } else {
+        let within = in_time(LONGEST_STATEMENT, on.begin_with(BEGIN));
+        let within = within.await.map_err(Failure::of_a_read)?;
+        let Some(rotations) = begin(batch) else {
+            return Ok(());
+        };
+        in_time(LONGEST_ROTATION, alone(within, rotations)).await?
+    };
     batch.decided(by_id(rotated));
     if batch.is_empty() {
         return Ok(());
     }
     let dead: Vec<_> = batch.rotations().map(id).collect();
-    let found = fetch(on, query(FIND).bind(dead)).await;
+    let found = fetch(on, is_settled, query(FIND).bind(dead)).await;
     batch.dead(&by_id(found.map_err(Failure::of_a_read)?));
     Ok(())
 }
 
-fn bind_rotations(batch: &Batch) -> Query<'static, Postgres, PgArguments> {
+/// From here on the callers wait for the outcome. None if no caller is left.
+fn begin(batch: &mut Batch) -> Option<Query<'static, Postgres, PgArguments>> {
+    let now = Instant::now();
+    batch.begin(now);
+    (!batch.is_empty()).then(|| bind_rotations(batch, now))
+}
+
+fn bind_rotations(batch: &Batch, now: Instant) -> Query<'static, Postgres, PgArguments> {
     fn column<T>(batch: &Batch, of: impl Fn(&Rotation) -> T) -> Vec<T> {
         batch.rotations().map(of).collect()
     }
-    query(include_str!("rotate.sql"))
+    let patience = batch.patience(now).map(|it| it.as_secs_f64() * 1_000.0);
+    query(ROTATE)
         .bind(column(batch, id))
         .bind(column(batch, |it| count(it.generation)))
         .bind(column(batch, |it| *it.presented.as_bytes()))
@@ -47,13 +78,23 @@ fn bind_rotations(batch: &Batch) -> Query<'static, Postgres, PgArguments> {
         .bind(column(batch, |it| it.user_agent.clone()))
         .bind(column(batch, |it| it.jkt.map(|it| *it.as_bytes())))
         .bind(column(batch, |it| it.keep_bound))
+        .bind(patience.collect::<Vec<_>>())
+        .bind(column(batch, |it| it.tag_key_id.map(i64::from)))
 }
 
-pub(super) async fn insert(pool: &PgPool, it: &Session) -> Result<(), StoreError> {
+const ROTATE: &str = include_str!("rotate.sql");
+
+/// Conditional on the epoch of its subject, whose row is locked up to the commit: a revocation of all sessions either comes
+/// first, and is seen here, or finds the session.
+pub(super) async fn insert(
+    pool: &Connections,
+    it: &Session,
+    epoch: Option<u64>,
+) -> Result<(), StoreError> {
     let millis = Timestamp::as_millis;
     let chain = &it.chain;
     let inserted = ask(pool, Repeat::Never, |_| {
-        query(INSERT)
+        let insert = query(if epoch.is_some() { INSERT_IF } else { INSERT })
             .bind(*it.id.as_bytes())
             .bind(&it.subject)
             .bind(&it.client_id)
@@ -73,19 +114,39 @@ pub(super) async fn insert(pool: &PgPool, it: &Session) -> Result<(), StoreError
             .bind(it.ip.map(|it| it.to_string()))
             .bind(&it.user_agent)
             .bind(it.jkt.map(|it| *it.as_bytes()))
+            .bind(chain.tag_key_id.map(i64::from));
+        match epoch {
+            Some(epoch) => insert.bind(count(epoch)),
+            None => insert,
+        }
     });
-    inserted.await.map(drop)
+    match inserted.await?.is_empty() {
+        true => Err(StoreErrorKind::Revoked.into()),
+        false => Ok(()),
+    }
+}
+
+pub(super) async fn epoch(pool: &Connections, subject: &str) -> Result<u64, StoreError> {
+    let rows = ask(pool, Repeat::Safe, |_| query(EPOCH).bind(subject)).await?;
+    let epoch = rows.first().map(|row| row.try_get::<i64, _>("epoch"));
+    let damaged = |error| StoreError::new(StoreErrorKind::Damaged, error);
+    let epoch = epoch.transpose().map_err(damaged)?;
+    Ok(epoch.map_or(0, |it| u64::try_from(it).unwrap_or(0)))
 }
 
 /// Asked again after its answer was lost, it also returns what was revoked at the same time by the
 /// same cause: better told twice than never.
 pub(super) async fn revoke(
-    pool: &PgPool,
+    pool: &Connections,
     selection: &Selection,
     by: RevokedBy,
     now: Timestamp,
 ) -> Result<Vec<Session>, StoreError> {
     let (id, subject, keep) = columns(selection);
+    if let Some(subject) = subject {
+        // Committed first: a session whose insertion this has waited for is one that the next statement sees.
+        ask(pool, Repeat::Safe, |_| query(NEXT_EPOCH).bind(subject)).await?;
+    }
     let rows = ask(pool, Repeat::Safe, |is_repeat| {
         let statement = if id.is_some() {
             REVOKE_ONE
@@ -103,7 +164,7 @@ pub(super) async fn revoke(
 }
 
 pub(super) async fn list(
-    pool: &PgPool,
+    pool: &Connections,
     selection: &Selection,
     now: Timestamp,
 ) -> Result<Vec<Session>, StoreError> {
@@ -120,7 +181,7 @@ pub(super) async fn list(
 }
 
 pub(super) async fn delete_expired(
-    pool: &PgPool,
+    pool: &Connections,
     before: Timestamp,
     limit: u32,
 ) -> Result<u64, StoreError> {
@@ -132,6 +193,14 @@ pub(super) async fn delete_expired(
     Ok(deleted.await?.len() as u64)
 }
 
+/// Connections, and whether they have the settings that the statements want. Where they have not, perhaps as a pooler is in
+/// between, each statement sets them for its own transaction.
+#[derive(Clone, Debug)]
+pub(super) struct Connections {
+    pub(super) pool: PgPool,
+    pub(super) are_settled: bool,
+}
+
 /// Whether a statement whose answer was lost may be run again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Repeat {
@@ -141,7 +210,7 @@ enum Repeat {
 
 /// Runs a statement of its own, on another connection if the first one fails.
 async fn ask<'q>(
-    pool: &PgPool,
+    pool: &Connections,
     repeat: Repeat,
     statement: impl Fn(bool) -> Query<'q, Postgres, PgArguments> + Send,
 ) -> Result<Vec<PgRow>, StoreError> {
@@ -166,11 +235,11 @@ async fn ask<'q>(
 const MOST_TRIES: u32 = 5;
 
 async fn once(
-    pool: &PgPool,
+    pool: &Connections,
     query: Query<'_, Postgres, PgArguments>,
 ) -> Result<Vec<PgRow>, Failure> {
-    let mut on = pool.acquire().await.map_err(Failure::before)?;
-    let result = fetch(&mut on, query).await;
+    let mut on = pool.pool.acquire().await.map_err(Failure::before)?;
+    let result = fetch(&mut on, pool.are_settled, query).await;
     if result.as_ref().is_err_and(Failure::is_of_the_connection) {
         on.close_on_drop();
     }
@@ -180,16 +249,42 @@ async fn once(
 /// All rows, once the transaction is committed: sqlx reads up to `ReadyForQuery`.
 async fn fetch(
     on: &mut PgConnection,
+    is_settled: bool,
     query: Query<'_, Postgres, PgArguments>,
 ) -> Result<Vec<PgRow>, Failure> {
-    match tokio::time::timeout(LONGEST_STATEMENT, query.fetch_all(on)).await {
-        Ok(rows) => rows.map_err(Failure::during),
-        Err(_) => Err(Failure::timeout(LONGEST_STATEMENT)),
+    if is_settled {
+        return in_time(LONGEST_STATEMENT, query.fetch_all(on)).await;
+    }
+    let work = async { alone(on.begin_with(BEGIN).await?, query).await };
+    in_time(LONGEST_STATEMENT, work).await
+}
+
+/// A statement of its own, for a connection that may lead to another server in the next transaction: it leaves neither a
+/// setting nor a prepared statement behind.
+async fn alone(
+    mut within: Transaction<'_, Postgres>,
+    query: Query<'_, Postgres, PgArguments>,
+) -> sqlx::Result<Vec<PgRow>> {
+    let rows = query.persistent(false).fetch_all(&mut *within).await?;
+    within.commit().await?;
+    Ok(rows)
+}
+
+async fn in_time<T>(
+    limit: Duration,
+    work: impl Future<Output = sqlx::Result<T>>,
+) -> Result<T, Failure> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(done) => done.map_err(Failure::during),
+        Err(_) => Err(Failure::timeout(limit)),
     }
 }
 
 /// The server gives up before; this is for one that cannot say so.
 const LONGEST_STATEMENT: Duration = Duration::from_secs(9);
+/// A rotation that was sent may have happened, so its caller waits for the outcome. A server that is silent for this long is
+/// taken for a lost connection: the client has gone by then.
+const LONGEST_ROTATION: Duration = Duration::from_secs(30);
 
 /// A row whose id makes no sense belongs to nobody.
 fn by_id(rows: Vec<PgRow>) -> Rows {
@@ -224,7 +319,7 @@ macro_rules! columns {
     () => {
         "id, subject, client_id, scopes, label, claims, auth_time, created_at, generation, \
         current_hash, previous_hash, rotated_at, idle_expires_at, absolute_expires_at, revoked_at, \
-        revoked_by, ip, user_agent, jkt, last_outcome"
+        revoked_by, ip, user_agent, jkt, tag_key_id, last_outcome"
     };
 }
 
@@ -242,10 +337,29 @@ const FIND: &str = concat!(
     " FROM auth_session WHERE id = ANY($1)"
 );
 
-const INSERT: &str = "INSERT INTO auth_session (id, subject, client_id, scopes, label, claims, \
-    auth_time, created_at, generation, current_hash, previous_hash, rotated_at, idle_expires_at, \
-    absolute_expires_at, revoked_at, revoked_by, ip, user_agent, jkt) VALUES \
-    ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
+macro_rules! insert {
+    () => {
+        "INSERT INTO auth_session (id, subject, client_id, scopes, label, claims, \
+        auth_time, created_at, generation, current_hash, previous_hash, rotated_at, idle_expires_at, \
+        absolute_expires_at, revoked_at, revoked_by, ip, user_agent, jkt, tag_key_id) \
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20"
+    };
+}
+
+const INSERT: &str = concat!(insert!(), " RETURNING id");
+
+/// The row of the subject is locked in its newest version, also if another transaction has just changed it.
+const INSERT_IF: &str = concat!(
+    "WITH subject AS (INSERT INTO auth_subject AS s (subject, epoch) VALUES ($2, 0) \
+    ON CONFLICT (subject) DO UPDATE SET epoch = s.epoch RETURNING s.epoch) ",
+    insert!(),
+    " FROM subject WHERE subject.epoch = $21 RETURNING id"
+);
+
+const EPOCH: &str = "SELECT epoch FROM auth_subject WHERE subject = $1";
+
+const NEXT_EPOCH: &str = "INSERT INTO auth_subject AS s (subject, epoch) VALUES ($1, 1) \
+    ON CONFLICT (subject) DO UPDATE SET epoch = s.epoch + 1 RETURNING s.epoch";
 
 const REVOKE_ONE: &str = concat!(
     "UPDATE auth_session SET revoked_at = $1, revoked_by = $2 \

@@ -33,6 +33,10 @@ pub(super) fn write(it: &Session) -> Vec<(&'static str, Vec<u8>)> {
         "previous_hash",
         chain.previous.map(|it| it.as_bytes().to_vec()),
     );
+    optional(
+        "tag_key_id",
+        chain.tag_key_id.map(|it| it.to_string().into_bytes()),
+    );
     optional("revoked_at", chain.revoked_at.map(time));
     optional("revoked_by", it.revoked_by.map(|it| it.as_str().into()));
     optional("ip", it.ip.map(|it| it.to_string().into_bytes()));
@@ -84,6 +88,7 @@ fn chain(current: TokenHash, fields: &Reader<'_>) -> Result<Chain, Cause> {
     let mut chain = Chain::new(current, rotated_at, Default::default(), Default::default());
     chain.generation = fields.text("generation")?.ok_or(MISSING)?.parse()?;
     chain.previous = fields.bytes("previous_hash")?.map(TokenHash::from_bytes);
+    chain.tag_key_id = fields.text("tag_key_id")?.map(str::parse).transpose()?;
     chain.idle_expires_at = fields.time("idle_expires_at")?;
     chain.absolute_expires_at = fields.time("absolute_expires_at")?;
     if fields.0.contains_key("revoked_at") {

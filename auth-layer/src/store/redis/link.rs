@@ -1,5 +1,7 @@
 use std::collections::HashMap;
+use std::io;
 use std::mem;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,7 +10,11 @@ use ::redis::{
     Client, Cmd, FromRedisValue, Pipeline, RedisError, ScriptInvocation, ServerErrorKind, Value,
     cmd,
 };
-use tokio::time::Instant;
+use futures_util::future::{Either, select};
+use tokio::time::{Instant, timeout};
+
+/// Whether a call was sent twice, so that the first may have happened.
+pub(super) type IsRepeat = bool;
 
 /// A connection that all share. It is replaced when it is lost, and when it leads nowhere.
 #[derive(Clone)]
@@ -49,8 +55,40 @@ impl Link {
         call: &ScriptInvocation<'_>,
     ) -> Result<T, RedisError> {
         let mut on = self.current().clone();
-        let result = call.invoke_async(&mut on.manager).await;
+        let result = in_time(LONGEST_ANSWER, call.invoke_async(&mut on.manager)).await;
         self.replace_if_useless(&on, result)
+    }
+
+    /// Waits for the outcome of a script that must not be left in doubt, until the connection is lost. After the usual time
+    /// without an answer others get another connection, and so does `again`, if that is safe.
+    pub(super) async fn ask_patiently<T: FromRedisValue>(
+        &self,
+        call: &ScriptInvocation<'_>,
+        again: bool,
+    ) -> (Result<T, RedisError>, IsRepeat) {
+        let used = self.current().clone();
+        let mut manager = used.manager.clone();
+        let mut first = pin!(in_time(SILENT, call.invoke_async(&mut manager)));
+        let result = match timeout(LONGEST_ANSWER, &mut first).await {
+            Ok(result) => self.replace_if_useless(&used, result),
+            Err(_) => {
+                self.replace_unless_young(&used);
+                if !again {
+                    return (first.await, false);
+                }
+                let second = pin!(self.ask(call));
+                return match select(first, second).await {
+                    Either::Left((Ok(answer), _)) => (Ok(answer), false),
+                    Either::Left((Err(_), second)) => (second.await, true),
+                    Either::Right((Ok(answer), _)) => (Ok(answer), true),
+                    Either::Right((Err(_), first)) => (first.await, false),
+                };
+            }
+        };
+        match result {
+            Err(error) if again && is_lost(&error) => (self.ask(call).await, true),
+            result => (result, false),
+        }
     }
 
     pub(super) async fn ask_all<T: FromRedisValue>(
@@ -58,13 +96,13 @@ impl Link {
         calls: &Pipeline,
     ) -> Result<T, RedisError> {
         let mut on = self.current().clone();
-        let result = calls.query_async(&mut on.manager).await;
+        let result = in_time(LONGEST_ANSWER, calls.query_async(&mut on.manager)).await;
         self.replace_if_useless(&on, result)
     }
 
     pub(super) async fn ask_one<T: FromRedisValue>(&self, call: &Cmd) -> Result<T, RedisError> {
         let mut on = self.current().clone();
-        let result = call.query_async(&mut on.manager).await;
+        let result = in_time(LONGEST_ANSWER, call.query_async(&mut on.manager)).await;
         self.replace_if_useless(&on, result)
     }
 
@@ -163,13 +201,26 @@ fn steps_down(kind: ServerErrorKind) -> bool {
     )
 }
 
+async fn in_time<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, RedisError>>,
+) -> Result<T, RedisError> {
+    let late = |_| Err(io::Error::from(io::ErrorKind::TimedOut).into());
+    timeout(limit, work).await.unwrap_or_else(late)
+}
+
+const LONGEST_ANSWER: Duration = Duration::from_secs(2);
+/// A server that is silent for this long is taken for a lost connection, also where TCP does not notice.
+const SILENT: Duration = Duration::from_secs(30);
+
 /// A connection that is as bad as the one before is not replaced at each call.
 const SETTLES: Duration = Duration::from_millis(500);
 
 fn manager(client: &Client) -> Result<ConnectionManager, RedisError> {
     let config = ConnectionManagerConfig::new()
         .set_connection_timeout(Some(Duration::from_secs(2)))
-        .set_response_timeout(Some(Duration::from_secs(2)))
+        // Each call has a limit of its own.
+        .set_response_timeout(None)
         .set_max_delay(Duration::from_secs(1))
         .set_number_of_retries(2)
         .set_pipeline_buffer_size(1_024);

@@ -5,6 +5,7 @@ mod open;
 mod probe;
 mod recent;
 mod scripts;
+mod time;
 
 use std::fmt;
 
@@ -24,7 +25,8 @@ use crate::clock::Timestamp;
 ///
 /// A session is one hash, `auth_session:{sid}`, that expires at its absolute deadline; each verb is
 /// one script on it. `auth_subject:<subject>` is a sorted set of the subject's sessions by that
-/// deadline. Revoking those of a subject takes one step a session.
+/// deadline; its member `epoch` counts how often all of them were revoked, and lets the set live for 30 days at least. Revoking
+/// those of a subject takes one step a session.
 ///
 /// # Durability
 /// Redis forgets what it has not written. Set `maxmemory-policy noeviction`, or memory pressure signs
@@ -56,7 +58,7 @@ use crate::clock::Timestamp;
 /// What an issuer needs, and what a process needs that only [follows](Self::connect_to_read) the feed:
 ///
 /// ```text
-/// ACL SETUSER issuer on >password ~auth_* &auth_revoked +@connection +@scripting +@transaction +@hash +@sortedset +exists +set +pexpire +pexpireat +time +publish +subscribe
+/// ACL SETUSER issuer on >password ~auth_* &auth_revoked +@connection +@scripting +@transaction +@hash +@sortedset +exists +unlink +set +pexpire +pexpireat +time +publish +subscribe
 /// ACL SETUSER reader on >password %R~auth_* &auth_revoked +@connection +get +zrange +subscribe
 /// ```
 ///
@@ -69,6 +71,10 @@ use crate::clock::Timestamp;
 /// the server says that it is no primary any more. A primary that was demoted under open connections
 /// decides nothing: each script is one that writes, which it refuses. Who only listens asks every
 /// five seconds what the server is.
+///
+/// A rotation that was sent is waited for until the connection is lost, or silent for 30 seconds, since it may have happened.
+/// Each carries the time at which its caller is refused, by the server's own clock: Redis does nothing with one that it reaches
+/// later.
 ///
 /// What was asked over a connection that is lost is asked again where a repeat changes nothing; a
 /// refresh without an idempotency key is not, as it may have happened: its caller gets a
@@ -148,8 +154,12 @@ impl fmt::Debug for RedisStore {
 }
 
 impl SessionStore for RedisStore {
-    async fn insert(&self, session: Session) -> Result<(), StoreError> {
-        self.scripts.insert(&session).await
+    async fn insert(&self, session: Session, epoch: Option<u64>) -> Result<(), StoreError> {
+        self.scripts.insert(&session, epoch).await
+    }
+
+    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
+        self.scripts.epoch(subject).await
     }
 
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {

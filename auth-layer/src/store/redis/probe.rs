@@ -54,7 +54,9 @@ async fn each_verb(scripts: &Scripts) -> Result<(), StoreError> {
     let at_once = (Duration::ZERO, Duration::ZERO);
     let over = Session::new(id, id.to_string(), hash, LONG_AGO, at_once);
     let rotation = Rotation::new(id, 0, hash, hash, LONG_AGO);
-    scripts.insert(&over).await?;
+    scripts
+        .insert(&over, Some(scripts.epoch(&over.subject).await?))
+        .await?;
     scripts.rotate(&rotation).await?;
     for selection in [Selection::One(id), Selection::Subject(over.subject)] {
         let by = RevokedBy::Token;

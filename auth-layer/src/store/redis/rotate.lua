@@ -1,7 +1,12 @@
 #!lua flags=allow-oom
 -- A full server must still end sessions, and what a rotation writes takes the place of what was there.
 -- KEYS 1 session   ARGV 1 generation, 2 presented, 3 child, 4 keyed, 5 now, 6 now + idle; each of the rest is empty or
--- has an `=` before it: 7 forgiven since, 8 client id, 9 ip, 10 user agent; 11 jkt or empty, 12 keep bound
+-- has an `=` before it: 7 forgiven since, 8 client id, 9 ip, 10 user agent; 11 jkt or empty, 12 keep bound,
+-- 13 when the caller is refused, by this server's clock, in ms, 14 the id of the secret that tags the child, or empty
+local time = redis.call('TIME')
+if time[1] * 1000 + time[2] / 1000 >= tonumber(ARGV[13]) then
+    return {8, {}}
+end
 local key, generation, presented, child, keyed, now = KEYS[1], tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4] == '1', ARGV[5]
 local fields = redis.call('HGETALL', key)
 local s = {}
@@ -41,6 +46,11 @@ if outcome == 1 or outcome == 7 then
     if outcome == 1 then
         redis.call('HINCRBY', key, 'generation', 1)
         redis.call('HSET', key, 'previous_hash', s.current_hash, 'current_hash', child, 'rotated_at', now, 'idle_expires_at', idle)
+        if ARGV[14] ~= '' then
+            redis.call('HSET', key, 'tag_key_id', ARGV[14])
+        else
+            redis.call('HDEL', key, 'tag_key_id')
+        end
     else
         redis.call('HSET', key, 'idle_expires_at', idle)
     end

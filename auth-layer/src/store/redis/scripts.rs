@@ -1,10 +1,12 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::redis::{Pipeline, RedisError, Script, cmd, pipe};
 
 use super::fields::{self, Fields};
 use super::link::{Link, is_lost};
 use super::recent::{Recent, is_recent};
+use super::time::ServerTime;
 use crate::clock::Timestamp;
 use crate::refresh_token::SessionId;
 use crate::store::{
@@ -16,7 +18,10 @@ use crate::store::{
 pub(super) struct Scripts {
     pub(super) link: Link,
     pub(super) recent: Recent,
+    time: ServerTime,
     insert: Arc<Script>,
+    index: Arc<Script>,
+    next_epoch: Arc<Script>,
     rotate: Arc<Script>,
     revoke: Arc<Script>,
 }
@@ -26,43 +31,69 @@ impl Scripts {
         let script = |code| Arc::new(Script::new(code));
         Self {
             recent: Recent::new(link.clone()),
+            time: ServerTime::new(link.clone()),
             link,
             insert: script(include_str!("insert.lua")),
+            index: script(include_str!("index.lua")),
+            next_epoch: script(include_str!("next_epoch.lua")),
             rotate: script(include_str!("rotate.lua")),
             revoke: script(REVOKE),
         }
     }
 
-    /// The index first: it may name sessions that are not there, and never lacks one that is.
-    pub(super) async fn insert(&self, session: &Session) -> Result<(), StoreError> {
+    /// The session first: the epoch is checked in the step that makes it one of its subject's, where a revocation finds it. A
+    /// session without that step has no owner, as its tokens were not handed out.
+    pub(super) async fn insert(
+        &self,
+        session: &Session,
+        epoch: Option<u64>,
+    ) -> Result<(), StoreError> {
         let expires_at = expires_at(session);
-        let subject = subject_key(&session.subject);
-        let mut index = pipe();
-        index.atomic();
-        for (command, arguments) in [
-            ("ZADD", [expires_at.to_string(), session.id.to_string()]),
-            (
-                "ZREMRANGEBYSCORE",
-                [
-                    "-inf".to_owned(),
-                    format!("({}", session.created_at.as_millis()),
-                ],
-            ),
-            ("PEXPIREAT", [expires_at.to_string(), "NX".to_owned()]),
-            ("PEXPIREAT", [expires_at.to_string(), "GT".to_owned()]),
-        ] {
-            index.cmd(command).arg(&subject).arg(&arguments).ignore();
-        }
-        self.link.ask_all::<()>(&index).await.map_err(unavailable)?;
         let mut call = self.insert.key(key(session.id));
         call.arg(expires_at);
         for (name, value) in fields::write(session) {
             call.arg(name).arg(value);
         }
+        if self.link.ask::<u8>(&call).await.map_err(unavailable)? != 1 {
+            return Err(StoreErrorKind::Conflict.into());
+        }
+        let mut call = self.index.key(subject_key(&session.subject));
+        call.arg(session.id.to_string())
+            .arg(expires_at)
+            .arg(session.created_at.as_millis())
+            .arg(optional(epoch.map(|it| it.to_string()).as_deref()));
         match self.link.ask(&call).await.map_err(unavailable)? {
             1 => Ok(()),
-            _ => Err(StoreErrorKind::Conflict.into()),
+            _ => {
+                let mut forget = cmd("UNLINK");
+                forget.arg(key(session.id));
+                // Without effect it expires by itself.
+                let _ = self.link.ask_one::<()>(&forget).await;
+                Err(StoreErrorKind::Revoked.into())
+            }
         }
+    }
+
+    pub(super) async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
+        let mut read = cmd("ZSCORE");
+        read.arg(subject_key(subject)).arg(EPOCH);
+        let score: Option<f64> = match self.link.ask_one(&read).await {
+            Err(error) if is_lost(&error) => self.link.ask_one(&read).await,
+            result => result,
+        }
+        .map_err(unavailable)?;
+        Ok(score.map_or(0, |it| it as u64 - EPOCH_ZERO))
+    }
+
+    /// Before the index is read: a session that is not in it then is not added any more by a sign-in that began before.
+    async fn next_epoch(&self, subject: &str, now: Timestamp) -> Result<(), StoreError> {
+        let mut call = self.next_epoch.key(subject_key(subject));
+        call.arg(now.plus(EPOCH_KEPT).as_millis());
+        match self.link.ask(&call).await {
+            Err(error) if is_lost(&error) => self.link.ask(&call).await,
+            result => result,
+        }
+        .map_err(unavailable)
     }
 
     pub(super) async fn rotate(&self, it: &Rotation) -> Result<Rotated, StoreError> {
@@ -81,15 +112,14 @@ impl Scripts {
             .arg(optional(it.user_agent.as_deref()))
             .arg(it.jkt.as_ref().map_or(&[][..], |it| it.as_bytes()))
             .arg(u8::from(it.keep_bound));
-        let mut is_repeat = false;
-        let (number, fields) = match self.link.ask(&call).await {
-            Err(error) if it.keyed && is_lost(&error) => {
-                is_repeat = true;
-                self.link.ask(&call).await
-            }
-            result => result,
+        call.arg(self.time.in_future(it.timeout).await.map_err(unavailable)?);
+        call.arg(it.tag_key_id.map_or(String::new(), |it| it.to_string()));
+        let (answer, is_repeat) = self.link.ask_patiently(&call, it.keyed).await;
+        let (number, fields): (u8, Fields) = answer.map_err(unavailable)?;
+        if number == TOO_LATE {
+            self.time.forget();
+            return Err(StoreErrorKind::Unavailable.into());
         }
-        .map_err(unavailable)?;
         if is_recent(&fields, it.now) {
             self.recent.add(&[it.session], it.now).await;
         }
@@ -116,6 +146,9 @@ impl Scripts {
         let load = |pipe: &mut Pipeline| {
             pipe.cmd("SCRIPT").arg("LOAD").arg(REVOKE).ignore();
         };
+        if let Some(subject) = selection.subject() {
+            self.next_epoch(subject, now).await?;
+        }
         let mut revoked = Vec::new();
         for ids in self.ids(selection).await?.chunks(AT_ONCE) {
             let them = self.each(ids, load, call).await?;
@@ -194,6 +227,15 @@ impl Scripts {
 }
 
 const REVOKE: &str = include_str!("revoke.lua");
+
+/// The member of a subject's set that is no session; its score counts from beyond the time of any session.
+const EPOCH: &str = "epoch";
+const EPOCH_ZERO: u64 = 1 << 52;
+/// For how long a subject's epoch outlives its last revocation and session, and so a sign-in may take.
+const EPOCH_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// The outcome of a script that Redis reached after its caller was refused.
+const TOO_LATE: u8 = 8;
 
 /// How many sessions of a subject are asked for in one go: others come in between.
 const AT_ONCE: usize = 256;

@@ -1,5 +1,6 @@
 //! What is Redis's own; the laws of all stores are in `tests/it/store/laws.rs`.
 
+mod late;
 mod open;
 mod recent;
 
@@ -103,7 +104,7 @@ async fn a_session_and_its_index_expire_at_the_absolute_deadline() {
     long.chain.absolute_expires_at = NOW.plus(DAY * 2);
     short.chain.absolute_expires_at = NOW.plus(DAY);
     for it in [&long, &short] {
-        store.insert(it.clone()).await.unwrap();
+        store.insert(it.clone(), None).await.unwrap();
     }
     assert_outcome(store.rotate(keyed(short.id, 0)).await, Outcome::Advanced);
     for (key, deadline) in [
@@ -125,12 +126,12 @@ async fn a_session_and_its_index_expire_at_the_absolute_deadline() {
 async fn a_subjects_index_forgets_what_has_expired() {
     let store = RedisStore::connect(&url()).await.unwrap();
     let first = session("indexed");
-    store.insert(first.clone()).await.unwrap();
+    store.insert(first.clone(), None).await.unwrap();
     let mut later = session("indexed");
     later.subject = first.subject.clone();
     later.created_at = NOW.plus(DAY * 2);
     later.chain.absolute_expires_at = NOW.plus(DAY * 3);
-    store.insert(later.clone()).await.unwrap();
+    store.insert(later.clone(), None).await.unwrap();
     let mut raw = raw(0).await;
     let ids: Vec<String> = cmd("ZRANGE")
         .arg(format!("auth_subject:{}", first.subject))
@@ -151,7 +152,7 @@ async fn two_stores_that_race_give_one_child_and_one_report() {
         RedisStore::connect(&url()).await.unwrap(),
     ];
     let it = session("races");
-    stores[0].insert(it.clone()).await.unwrap();
+    stores[0].insert(it.clone(), None).await.unwrap();
     let mut tasks = JoinSet::new();
     for key in 0..100 {
         let (store, id) = (stores[usize::from(key % 2)].clone(), it.id);
@@ -206,7 +207,7 @@ async fn an_answer_that_is_lost_never_becomes_a_second_rotation() {
     let (through, swallow) = swallowing().await;
     let store = RedisStore::connect(&through).await.unwrap();
     let it = session("loses answers");
-    store.insert(it.clone()).await.unwrap();
+    store.insert(it.clone(), None).await.unwrap();
     assert_outcome(store.rotate(plain(it.id, 0)).await, Outcome::Advanced);
 
     swallow.store(1, Ordering::SeqCst);
@@ -227,7 +228,7 @@ async fn reuse_and_log_outs_are_told_although_their_first_answer_was_lost() {
     let store = RedisStore::connect(&through).await.unwrap();
     let (reused, ended) = (session("is reused"), session("logs out"));
     for it in [&reused, &ended] {
-        store.insert(it.clone()).await.unwrap();
+        store.insert(it.clone(), None).await.unwrap();
         assert_outcome(store.rotate(keyed(it.id, 0)).await, Outcome::Advanced);
     }
     swallow.store(1, Ordering::SeqCst);

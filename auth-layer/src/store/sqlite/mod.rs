@@ -32,7 +32,8 @@ use crate::clock::Timestamp;
 /// One thread writes: what waits is committed together, with one `fsync` (`synchronous=FULL`), so it
 /// gets faster per session the more there is to do. Beside it (WAL) one reads, and one moves the log into
 /// the file, for which others wait only under full load. Up to 64 MiB of pages are kept in memory. A
-/// dropped future loses nothing: what was asked for happens. Where the disk is full, callers get a
+/// dropped future loses nothing: what was asked for happens. A call that has not begun after 10 seconds is refused, and then it
+/// does not happen; one whose transaction waits for a slow disk is answered once the disk has it. Where the disk is full, callers get a
 /// [`StoreError`] and nothing happened. Several processes may share the file on one machine: each looks twice a second
 /// for what the others have revoked.
 ///
@@ -73,14 +74,21 @@ impl SqliteStore {
 }
 
 impl SessionStore for SqliteStore {
-    async fn insert(&self, session: Session) -> Result<(), StoreError> {
-        let insert = move |hand: &mut Hand<'_>| statements::insert(hand.on, &session);
+    async fn insert(&self, session: Session, epoch: Option<u64>) -> Result<(), StoreError> {
+        let insert = move |hand: &mut Hand<'_>| statements::insert(hand.on, &session, epoch);
         self.writer.write(insert).await
     }
 
+    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
+        let subject = subject.to_owned();
+        let read = move |on: &Connection| statements::epoch(on, &subject);
+        self.reader.read(read).await
+    }
+
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {
+        let timeout = rotation.timeout;
         let rotate = move |hand: &mut Hand<'_>| rotation::rotate(hand, &rotation);
-        rotation::read(self.writer.write(rotate).await?)
+        rotation::read(self.writer.write_within(timeout, rotate).await?)
     }
 
     async fn revoke(

@@ -148,10 +148,11 @@ fn migrate(on: &Connection) -> Result<(), Cause> {
 const APPLICATION: i64 = 0x6175_7468;
 
 /// Each ends by setting `user_version` to its number.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../../migrations/sqlite/0001_auth_session.sql"),
     include_str!("../../../migrations/sqlite/0002_auth_session_jkt.sql"),
     include_str!("../../../migrations/sqlite/0003_auth_session_revoked_at.sql"),
+    include_str!("../../../migrations/sqlite/0004_auth_subject.sql"),
 ];
 
 impl From<SqliteOpenErrorKind> for Cause {

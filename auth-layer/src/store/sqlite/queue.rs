@@ -3,6 +3,7 @@ use std::{fmt, io, thread};
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::store::ticket::Ticket;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// What waits for a thread of its own: SQLite blocks.
@@ -20,16 +21,20 @@ impl<J: Send + 'static> Queue<J> {
         Ok(Self(jobs))
     }
 
-    pub(super) async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> J) -> Result<T, StoreError> {
+    /// Waits for `timeout` until the job begins: see [`Ticket`].
+    pub(super) async fn ask<T>(
+        &self,
+        timeout: Duration,
+        job: impl FnOnce(Reply<T>, Ticket) -> J,
+    ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.0.try_send(job(reply)).map_err(|error| match error {
+        let ticket = Ticket::default();
+        let sent = self.0.try_send(job(reply, ticket.clone()));
+        sent.map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreErrorKind::Overloaded,
             mpsc::error::TrySendError::Closed(_) => StoreErrorKind::Unavailable,
         })?;
-        match tokio::time::timeout(LONGEST_WAIT, answer).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) | Err(_) => Err(StoreErrorKind::Unavailable.into()),
-        }
+        ticket.answer(timeout, answer).await
     }
 }
 
@@ -49,4 +54,3 @@ impl<J> fmt::Debug for Queue<J> {
 
 /// Above, callers are turned away rather than kept for seconds.
 pub(super) const LENGTH: usize = 16 * 1024;
-const LONGEST_WAIT: Duration = Duration::from_secs(10);

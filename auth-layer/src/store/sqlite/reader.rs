@@ -6,6 +6,8 @@ use super::failure;
 use super::file::File;
 use super::queue::{Queue, Reply};
 use crate::store::StoreError;
+use crate::store::rotation::LONGEST_WAIT;
+use crate::store::ticket::Ticket;
 
 /// The way to the one thread that reads.
 #[derive(Clone, Debug)]
@@ -32,9 +34,13 @@ impl Reader {
         &self,
         look: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let job = |reply: Reply<T>| -> Look {
-            Box::new(move |on| drop(reply.send(on.map_err(failure::of).and_then(look))))
+        let job = |reply: Reply<T>, ticket: Ticket| -> Look {
+            Box::new(move |on| {
+                if ticket.begin() {
+                    drop(reply.send(on.map_err(failure::of).and_then(look)));
+                }
+            })
         };
-        self.0.ask(job).await
+        self.0.ask(LONGEST_WAIT, job).await
     }
 }

@@ -54,6 +54,7 @@ fn advance(hand: &mut Hand<'_>, found: &Unread) -> Result<(), StoreError> {
         it.chain.idle_expires_at.as_millis(),
         it.ip.map(|it| it.to_string()),
         it.user_agent,
+        it.chain.tag_key_id,
     ]);
     advanced.map(drop).map_err(failure::of)
 }
@@ -65,5 +66,5 @@ pub(super) const FIND: &str = concat!(
 );
 
 pub(super) const ADVANCE: &str = "UPDATE auth_session SET generation = ?2, current_hash = ?3, \
-    previous_hash = ?4, rotated_at = ?5, idle_expires_at = ?6, ip = ?7, user_agent = ?8 \
+    previous_hash = ?4, rotated_at = ?5, idle_expires_at = ?6, ip = ?7, user_agent = ?8, tag_key_id = ?9 \
     WHERE rowid = ?1";

@@ -14,7 +14,7 @@ macro_rules! columns {
     () => {
         "rowid, scopes, claims, id, subject, client_id, jkt, label, auth_time, created_at, ip, user_agent, \
         generation, current_hash, previous_hash, rotated_at, idle_expires_at, absolute_expires_at, \
-        revoked_at, revoked_by"
+        revoked_at, revoked_by, tag_key_id"
     };
 }
 pub(super) use columns;
@@ -23,7 +23,7 @@ pub(super) use columns;
 pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<Unread> {
     let mut columns = Columns { row, next: 0 };
     let (rowid, scopes, claims) = (columns.next()?, columns.next()?, columns.next()?);
-    let session = Session {
+    let mut session = Session {
         id: SessionId::from_bytes(columns.next()?),
         subject: columns.next()?,
         client_id: columns.next()?,
@@ -46,9 +46,11 @@ pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<Unread> {
             idle_expires_at: columns.timestamp()?,
             absolute_expires_at: columns.timestamp()?,
             revoked_at: columns.next::<Option<_>>()?.map(Timestamp::from_millis),
+            tag_key_id: None,
         },
         revoked_by: columns.read(|it| Ok(it.as_str_or_null()?.and_then(RevokedBy::from_word)))?,
     };
+    session.chain.tag_key_id = columns.next()?;
     Ok(Unread {
         rowid,
         session,

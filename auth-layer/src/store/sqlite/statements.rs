@@ -1,11 +1,16 @@
-use rusqlite::{Connection, ToSql, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, ToSql, params, params_from_iter};
 
 use super::failure;
 use super::row::{self, Unread};
 use crate::clock::Timestamp;
-use crate::store::{LIST_LIMIT, RevokedBy, Selection, Session, StoreError};
+use crate::store::{LIST_LIMIT, RevokedBy, Selection, Session, StoreError, StoreErrorKind};
 
-pub(super) fn insert(on: &Connection, it: &Session) -> Result<(), StoreError> {
+pub(super) fn insert(on: &Connection, it: &Session, if_in: Option<u64>) -> Result<(), StoreError> {
+    if let Some(expected) = if_in
+        && epoch(on, &it.subject)? != expected
+    {
+        return Err(StoreErrorKind::Revoked.into());
+    }
     let millis = Timestamp::as_millis;
     let chain = &it.chain;
     let previous = chain.previous.as_ref();
@@ -30,8 +35,22 @@ pub(super) fn insert(on: &Connection, it: &Session) -> Result<(), StoreError> {
         it.ip.map(|it| it.to_string()),
         it.user_agent,
         it.jkt.as_ref().map(|it| it.as_bytes()),
+        chain.tag_key_id,
     ]);
     inserted.map(drop).map_err(failure::of)
+}
+
+pub(super) fn epoch(on: &Connection, subject: &str) -> Result<u64, StoreError> {
+    let read = on.prepare_cached(EPOCH);
+    let epoch = read.and_then(|mut it| it.query_row([subject], |row| row.get(0)).optional());
+    let epoch: Option<i64> = epoch.map_err(failure::of)?;
+    Ok(epoch.map_or(0, |it| u64::try_from(it).unwrap_or(0)))
+}
+
+fn next_epoch(on: &Connection, subject: &str) -> Result<(), StoreError> {
+    let next = on.prepare_cached(NEXT_EPOCH);
+    let next = next.and_then(|mut it| it.execute([subject]));
+    next.map(drop).map_err(failure::of)
 }
 
 pub(super) fn revoke(
@@ -40,6 +59,9 @@ pub(super) fn revoke(
     by: RevokedBy,
     now: Timestamp,
 ) -> Result<Vec<Unread>, StoreError> {
+    if let Some(subject) = selection.subject() {
+        next_epoch(on, subject)?;
+    }
     let statement = match selection {
         Selection::One(_) => REVOKE_ONE,
         Selection::Subject(_) => REVOKE_SUBJECT,
@@ -95,8 +117,13 @@ pub(super) fn count(generation: u64) -> i64 {
 
 const INSERT: &str = "INSERT INTO auth_session (id, subject, client_id, scopes, label, claims, \
     auth_time, created_at, generation, current_hash, previous_hash, rotated_at, idle_expires_at, \
-    absolute_expires_at, revoked_at, revoked_by, ip, user_agent, jkt) \
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    absolute_expires_at, revoked_at, revoked_by, ip, user_agent, jkt, tag_key_id) \
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+const EPOCH: &str = "SELECT epoch FROM auth_subject WHERE subject = ?";
+
+const NEXT_EPOCH: &str = "INSERT INTO auth_subject (subject, epoch) VALUES (?, 1) \
+    ON CONFLICT (subject) DO UPDATE SET epoch = epoch + 1";
 
 const REVOKE_ONE: &str = concat!(
     "UPDATE auth_session SET revoked_at = ?1, revoked_by = ?2 \
@@ -139,7 +166,8 @@ const DELETE_EXPIRED: &str = "DELETE FROM auth_session WHERE id IN \
     (SELECT id FROM auth_session WHERE absolute_expires_at < ? LIMIT ?)";
 
 #[cfg(test)]
-pub(super) const ALL: [&str; 7] = [
+pub(super) const ALL: [&str; 8] = [
+    EPOCH,
     REVOKE_ONE,
     REVOKE_SUBJECT,
     REVOKE_OTHERS,

@@ -1,5 +1,6 @@
 use std::error::Error as _;
 use std::thread;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -10,6 +11,8 @@ use super::file::File;
 use super::hand::Hand;
 use super::open::{self, Cause, SqliteOpenErrorKind};
 use super::queue::{Queue, Reply};
+use crate::store::rotation::LONGEST_WAIT;
+use crate::store::ticket::Ticket;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// The way to the one thread that writes: what waits goes into one transaction.
@@ -43,14 +46,29 @@ impl Writer {
         &self,
         work: impl FnOnce(&mut Hand<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let job = |reply: Reply<T>| -> Job {
-            Box::new(move |hand| match work(hand) {
-                // A taken id or a damaged row concerns one caller; any other failure the whole batch.
-                Err(error) if error.kind() == StoreErrorKind::Unavailable => Err(error),
-                done => Ok(Box::new(move || drop(reply.send(done)))),
+        self.write_within(LONGEST_WAIT, work).await
+    }
+
+    /// Does the work unless its caller was refused before the transaction reached it. A caller whose work is in the
+    /// transaction waits for the commit, however long the disk takes.
+    pub(super) async fn write_within<T: Send + 'static>(
+        &self,
+        timeout: Duration,
+        work: impl FnOnce(&mut Hand<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let job = |reply: Reply<T>, ticket: Ticket| -> Job {
+            Box::new(move |hand| {
+                if !ticket.begin() {
+                    return Ok(Box::new(|| ()));
+                }
+                match work(hand) {
+                    // A taken id or a damaged row concerns one caller; any other failure the whole batch.
+                    Err(error) if error.kind() == StoreErrorKind::Unavailable => Err(error),
+                    done => Ok(Box::new(move || drop(reply.send(done)))),
+                }
             })
         };
-        self.0.ask(job).await
+        self.0.ask(timeout, job).await
     }
 }
 

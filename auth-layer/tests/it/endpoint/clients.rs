@@ -1,9 +1,10 @@
 //! OAuth clients, what is theirs, and scopes: rows of law E1.
 
-use auth_layer::TokenEndpoints;
 use auth_layer::claims::Thumbprint;
 use auth_layer::issue::NewSession;
 use auth_layer::store::MemoryStore;
+use auth_layer::{TokenEndpoints, Verify as _};
+use serde_json::json;
 
 use crate::support::issue::*;
 
@@ -43,8 +44,8 @@ async fn a_client_that_does_not_prove_itself_is_invalid() {
         basic("web:no"),
         basic("nobody:x"),
         basic("no colon"),
-        "Bearer x".into(),
         "Basic !".into(),
+        "Negotiate x".into(),
     ] {
         let answer = server.send(with(&bad, form(&token, ""))).await;
         assert_eq!(answer.error(), (401, "invalid_client"), "{bad}");
@@ -211,4 +212,154 @@ async fn a_bound_access_token_is_revoked_without_a_proof() {
     let body = format!("token={}", pair.access_token());
     assert_eq!(server.send(post("/revoke", FORM, body)).await.status, 200);
     assert!(server.issuer.list("alice").await.unwrap().is_empty());
+}
+
+/// A client library may add the access token that it is about to replace.
+#[tokio::test]
+async fn a_stale_access_token_beside_the_request_is_not_client_authentication() {
+    let mut server = Server::new(MemoryStore::new());
+    server.endpoints = (server.endpoints.clone())
+        .public_client("app")
+        .confidential_client("web", "secret");
+    let clients = ["", "&client_id=app", "&client_id=web&client_secret=secret"];
+    for authorization in ["Bearer stale", "bearer", "Bearer \u{e9}", "DPoP a.b.c"] {
+        for client in clients {
+            let token = signed_in(&server).await;
+            let mut request = post("/token", FORM, form(&token, client));
+            let value = http::HeaderValue::from_bytes(authorization.as_bytes()).unwrap();
+            request.headers_mut().insert("authorization", value);
+            server.send(request.clone()).await.refresh_token();
+            *request.uri_mut() = "/revoke".parse().unwrap();
+            *request.body_mut() = format!("token=x{client}");
+            assert_eq!(server.send(request).await.status, 200);
+        }
+    }
+    let mut introspection = post("/introspect", FORM, "token=x");
+    let value = header("Bearer stale");
+    introspection.headers_mut().insert("authorization", value);
+    let answer = server.send(introspection).await;
+    assert_eq!(answer.error(), (401, "invalid_client"));
+}
+
+/// RFC 8707 s2: each value is a target, and an access token is for no other than those named.
+#[tokio::test]
+async fn resources_narrow_the_audience_of_the_access_token() {
+    let builder = builder(MemoryStore::new()).audience("https://files.example");
+    let server = Server::of(builder.audience("urn:mail"));
+    let mut token = signed_in(&server).await;
+    for (resources, audience) in [
+        (
+            "",
+            json!(["https://api.example", "https://files.example", "urn:mail"]),
+        ),
+        (
+            "&resource=",
+            json!(["https://api.example", "https://files.example", "urn:mail"]),
+        ),
+        ("&resource=urn:mail", json!("urn:mail")),
+        ("&resource=urn:mail&resource=urn%3Amail", json!("urn:mail")),
+        (
+            "&resource=urn:mail&resource=https://api.example",
+            json!(["https://api.example", "urn:mail"]),
+        ),
+    ] {
+        let answer = server.token(form(&token, resources)).await;
+        token = answer.refresh_token();
+        let claims = payload(&answer.access_token());
+        assert_eq!(claims["aud"], audience, "{resources}");
+        let verified = server
+            .issuer
+            .verifier()
+            .verify(&answer.access_token())
+            .await;
+        assert!(verified.is_ok(), "{resources}");
+    }
+    for unknown in [
+        "&resource=https://other.example",
+        "&resource=urn:mail&resource=https://other.example",
+        "&resource=https://api.example/",
+        "&resource=no+uri",
+    ] {
+        let answer = server.token(form(&token, unknown)).await;
+        assert_eq!(answer.error(), (400, "invalid_target"), "{unknown}");
+    }
+    for twice in ["&scope=a&scope=a", "&client_id=app&client_id=app"] {
+        let answer = server.token(form(&token, twice)).await;
+        assert_eq!(answer.error(), (400, "invalid_request"), "{twice}");
+    }
+    server.token(form(&token, "")).await.refresh_token();
+    assert_eq!(server.events.reuses(), 0);
+}
+
+/// RFC 9068 s2.2 requires the claim.
+#[tokio::test]
+async fn an_access_token_names_the_client_of_its_session_else_of_the_request_else_the_default() {
+    let named = builder(MemoryStore::new()).default_client_id("web-shop");
+    for (builder, default) in [
+        (builder(MemoryStore::new()), "https://auth.example"),
+        (named, "web-shop"),
+    ] {
+        let mut server = Server::of(builder);
+        server.endpoints = (server.endpoints.clone())
+            .public_client("app")
+            .confidential_client("web", "secret");
+        let pair = server.issuer.start(NewSession::new("alice")).await.unwrap();
+        assert_eq!(payload(pair.access_token())["client_id"], default);
+        let mut token = pair.refresh_token().expose().to_owned();
+        for (client, expected) in [
+            ("", default),
+            ("&client_id=app", "app"),
+            ("&client_id=web&client_secret=secret", "web"),
+        ] {
+            let answer = server.token(form(&token, client)).await;
+            token = answer.refresh_token();
+            assert_eq!(payload(&answer.access_token())["client_id"], expected);
+        }
+        let json = server.refresh(&token, None).await;
+        assert_eq!(payload(&json.access_token())["client_id"], default);
+
+        let owned = NewSession::new("alice").client_id("app");
+        let pair = server.issuer.start(owned).await.unwrap();
+        assert_eq!(payload(pair.access_token())["client_id"], "app");
+        let again = plain(&pair).client_id(Some("app".into()));
+        let pair = server.issuer.refresh(again).await.unwrap();
+        assert_eq!(payload(pair.access_token())["client_id"], "app");
+    }
+}
+
+/// What an access token says, which is read here without checking its signature.
+fn payload(token: &str) -> serde_json::Value {
+    use base64::Engine as _;
+    let part = token.split('.').nth(1).unwrap();
+    let bytes = base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(part);
+    serde_json::from_slice(&bytes.unwrap()).unwrap()
+}
+
+/// RFC 6749 s2.3.1 wants both halves form-encoded, and many clients do not encode them.
+#[tokio::test]
+async fn a_basic_secret_is_read_encoded_or_raw_but_never_half_of_each() {
+    use base64::Engine as _;
+    let mut server = Server::new(MemoryStore::new());
+    server.endpoints = (server.endpoints.clone())
+        .confidential_client("web", "s3cret/+%2B")
+        .confidential_client("a%62", "half+")
+        .confidential_client("ab", "raw+secret");
+    let token = async |pair: &str, more: &str| {
+        let token = signed_in(&server).await;
+        let mut request = post("/token", FORM, form(&token, more));
+        let encoded = base64::prelude::BASE64_STANDARD.encode(pair);
+        let value = header(&format!("Basic {encoded}"));
+        request.headers_mut().insert("authorization", value);
+        server.send(request).await.status.as_u16()
+    };
+    assert_eq!(token("web:s3cret%2F%2B%252B", "").await, 200, "encoded");
+    assert_eq!(token("web:s3cret/+%2B", "").await, 200, "raw");
+    assert_eq!(token("web:s3cret/+%2B", "&client_id=web").await, 200);
+    assert_eq!(token("a%62:half+", "&client_id=a%2562").await, 200, "raw");
+    assert_eq!(token("ab:raw+secret", "").await, 200, "raw");
+    assert_eq!(token("a%62:raw%2Bsecret", "").await, 200, "encoded");
+    assert_eq!(token("a%62:raw+secret", "").await, 401, "half of each");
+    assert_eq!(token("ab:half+", "").await, 401, "half of each");
+    assert_eq!(token("web:s3cret/ +", "").await, 401);
+    assert_eq!(token("web:s3cret/+%2B", "&client_id=ab").await, 400);
 }

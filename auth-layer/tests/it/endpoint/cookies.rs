@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use auth_layer::endpoint::CookieMode;
-use auth_layer::issue::NewSession;
+use auth_layer::issue::{NewSession, RefreshErrorKind, SessionEvent};
 use auth_layer::store::MemoryStore;
 use cookie::{Cookie, SameSite};
 use http::{HeaderValue, Method, Request};
@@ -363,10 +363,6 @@ async fn a_fault_of_the_store_or_of_the_request_clears_nothing() {
     }
     let server = server(CookieMode::new());
     let other = signed_in(&server).await;
-    let twice = format!("{token}; __Host-refresh={other}");
-    let answer = server.send(page("/refresh", &twice, Some(1))).await;
-    assert_eq!(answer.error(), (400, "invalid_request"));
-    assert!(cookie_of(&answer).is_none());
     let mut beside = page("/refresh", &format!("{other}; a=b; x"), Some(1));
     let noise = HeaderValue::from_bytes(b"t=\xff\xfe; __Host-refresh2=x; =;").unwrap();
     beside.headers_mut().append("cookie", noise);
@@ -500,6 +496,138 @@ async fn an_answer_with_a_cookie_prints_no_token() {
         !printed.contains(pair.refresh_token().expose()),
         "{printed}"
     );
+}
+
+/// A request with these cookies of our name under a mount.
+fn several(path: &str, tokens: &[&str], key: Option<u8>) -> Request<String> {
+    let mut request = page(path, "", key);
+    let cookies = tokens.iter().map(|it| format!("__Secure-refresh={it}"));
+    let cookies = cookies.collect::<Vec<_>>().join("; ");
+    request.headers_mut().insert("cookie", header(&cookies));
+    request
+}
+
+/// The paths under which an answer clears the cookie, and the value that it sets if it sets one.
+fn set_cookies(answer: &Answer) -> (Vec<String>, Option<String>) {
+    let (mut cleared, mut set) = (Vec::new(), None);
+    for value in answer.headers.get_all("set-cookie") {
+        assert!(value.is_sensitive());
+        let cookie = Cookie::parse(value.to_str().unwrap().to_owned()).unwrap();
+        assert_eq!(cookie.name(), "__Secure-refresh");
+        if cookie.value().is_empty() {
+            assert!(cookie.max_age().unwrap().is_zero());
+            cleared.push(cookie.path().unwrap().to_owned());
+        } else {
+            assert!(set.replace(cookie.value().to_owned()).is_none());
+        }
+    }
+    cleared.sort();
+    (cleared, set)
+}
+
+/// The mount changed from `/` to `/auth`, so that the browser sends an older cookie too.
+#[tokio::test]
+async fn of_several_cookies_of_one_session_the_newest_generation_counts() {
+    for reversed in [false, true] {
+        let server = server(CookieMode::at("/auth").unwrap());
+        let old = signed_in(&server).await;
+        let newer = server.refresh(&old, Some(&key(1))).await.refresh_token();
+        let newest = server.refresh(&newer, Some(&key(2))).await.refresh_token();
+        let mut sent = [&*old, "", &newest, &newest, "planted", &newer];
+        if reversed {
+            sent.reverse();
+        }
+        let answer = server.send(several("/refresh", &sent, Some(3))).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let (cleared, set) = set_cookies(&answer);
+        assert_eq!(cleared, ["/", "/auth/"], "the older ones go");
+        let next = set.unwrap();
+        let answer = server.send(several("/refresh", &[&next], Some(4))).await;
+        let (cleared, set) = set_cookies(&answer);
+        assert_eq!((answer.status.as_u16(), cleared.len()), (200, 0));
+        assert!(set.is_some());
+        assert_eq!(server.events.reuses(), 0);
+    }
+}
+
+/// One of them may have been planted, to sign the user in as another.
+#[tokio::test]
+async fn cookies_of_different_sessions_are_invalid_grant_and_revoke_nothing() {
+    let server = server(CookieMode::at("/auth").unwrap());
+    let (mine, planted) = (signed_in(&server).await, signed_in(&server).await);
+    let both = |key| several("/refresh", &[&mine, &planted], key);
+    let mut cross_site = both(Some(1));
+    cross_site
+        .headers_mut()
+        .insert("sec-fetch-site", header("cross-site"));
+    for request in [cross_site, both(None)] {
+        let answer = server.send(request).await;
+        assert_eq!(answer.error(), (403, "csrf"));
+        assert!(cookie_of(&answer).is_none(), "never clears");
+    }
+    let answer = server.send(both(Some(1))).await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.body),
+        (401, &json!({ "error": "invalid_grant" }))
+    );
+    let (cleared, set) = set_cookies(&answer);
+    assert_eq!((cleared, set), (paths(&["/", "/auth", "/auth/"]), None));
+    let reason = |it: &SessionEvent| matches!(it, SessionEvent::RefreshFailed { kind, .. } if *kind == RefreshErrorKind::SeveralSessions);
+    assert_eq!(server.events.count(reason), 1);
+    assert_eq!(server.issuer.list("alice").await.unwrap().len(), 2);
+    for token in [&mine, &planted] {
+        let answer = server.send(several("/refresh", &[token], Some(2))).await;
+        assert_eq!(answer.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_log_out_ends_every_session_whose_cookie_was_sent_and_clears_all_paths() {
+    let cookies = CookieMode::at("/auth/v2").unwrap();
+    let server = server(cookies.formerly_at("/login").unwrap());
+    let old = signed_in(&server).await;
+    let new = server.refresh(&old, Some(&key(1))).await.refresh_token();
+    let planted = signed_in(&server).await;
+    let sent = [&*old, "garbage", &new, &planted];
+    let answer = server.send(several("/logout", &sent, None)).await;
+    assert_eq!(answer.status, 204);
+    let all = ["/", "/auth", "/auth/v2", "/auth/v2/", "/login"];
+    assert_eq!(set_cookies(&answer), (paths(&all), None));
+    assert!(server.issuer.list("alice").await.unwrap().is_empty());
+    let without = server.send(several("/logout", &[], None)).await;
+    assert_eq!(set_cookies(&without), (paths(&all), None));
+}
+
+#[tokio::test]
+async fn cookies_that_hold_no_token_of_ours_are_cleared_together() {
+    let server = server(CookieMode::at("/auth").unwrap());
+    let sent = several("/refresh", &["garbage", "more"], Some(1));
+    let answer = server.send(sent).await;
+    assert_eq!(answer.error(), (401, "invalid_grant"));
+    assert_eq!(set_cookies(&answer).0, ["/", "/auth", "/auth/"]);
+}
+
+/// V6: a header is read in linear time.
+#[tokio::test]
+async fn a_large_cookie_header_is_read_in_linear_time() {
+    let server = server(CookieMode::at("/auth").unwrap());
+    let token = signed_in(&server).await;
+    let time = async |count: usize| {
+        let values: Vec<_> = (0..count).map(|it| format!("{it:08}")).collect();
+        let mut values: Vec<_> = values.iter().map(|it| &**it).collect();
+        values.push(&token);
+        let request = several("/logout", &values, None);
+        let start = tokio::time::Instant::now();
+        assert_eq!(server.send(request).await.status, 204);
+        start.elapsed()
+    };
+    time(400).await;
+    let (small, large) = (time(400).await, time(40_000).await);
+    assert!(large < small * 1_000, "{small:?} {large:?}");
+}
+
+fn paths(paths: &[&str]) -> Vec<String> {
+    paths.iter().map(|it| (*it).to_owned()).collect()
 }
 
 const DAY: Duration = Duration::from_secs(24 * 3600);

@@ -45,7 +45,7 @@ async fn every_dead_token_gets_the_same_answer() {
         .await
         .refresh_token();
     let behind = MemoryStore::new();
-    behind.insert(backup).await.unwrap();
+    behind.insert(backup, None).await.unwrap();
     let behind = Server::new(behind);
     dead.push(("future", future, &behind));
     let mut forged = signed_in(&server).await;
@@ -194,26 +194,28 @@ async fn what_cannot_be_read_is_an_invalid_request() {
 }
 
 #[tokio::test]
-async fn an_idempotency_key_is_16_to_64_bytes_in_quotes_and_comes_once() {
+async fn an_idempotency_key_is_16_to_255_visible_characters_and_comes_once() {
     let server = Server::new(MemoryStore::new());
     let token = signed_in(&server).await;
     let raw = key(1).trim_matches('"').to_owned();
     let bad = [
-        raw.clone(),
         format!("\"{raw}"),
-        format!("\"{raw}==\""),
         "\"\"".into(),
+        "\"".into(),
+        "".into(),
         "\"AAAA\"".into(),
-        format!("\"{}\"", "A".repeat(88)),
-        format!("\"{raw}!\""),
+        "fifteen-letters".into(),
+        "\"fifteen-letters\"".into(),
+        "a text with blanks in it".into(),
+        "\"a text with blanks in it\"".into(),
+        "A".repeat(256),
+        format!("\"{}\"", "A".repeat(256)),
         format!("{};a=1", key(1)),
     ];
     for bad in bad {
-        assert_eq!(
-            server.refresh(&token, Some(&bad)).await.error(),
-            (400, "invalid_request"),
-            "{bad}"
-        );
+        let answer = server.refresh(&token, Some(&bad)).await;
+        assert_eq!(answer.error(), (400, "invalid_request"), "{bad}");
+        assert!(answer.description().contains("16 to 255"), "{bad}");
     }
     let mut twice = post(
         "/refresh",
@@ -227,8 +229,34 @@ async fn an_idempotency_key_is_16_to_64_bytes_in_quotes_and_comes_once() {
         .headers_mut()
         .append("idempotency-key", header(&key(1)));
     assert_eq!(server.send(twice).await.error(), (400, "invalid_request"));
-    let longest = format!("\"{}\"", "A".repeat(86 - 1) + "A");
+    let longest = format!("\"{}\"", "A".repeat(255));
     server.refresh(&token, Some(&longest)).await.refresh_token();
+}
+
+/// A repeat is known as one however the header is written, as the quotes are no part of the key.
+#[tokio::test]
+async fn an_idempotency_key_is_the_same_with_and_without_quotes() {
+    let server = Server::new(MemoryStore::new());
+    let keys = [
+        "9f1c2a66-0f1d-4a53-9d53-0c7cf0a4b0f2",
+        "the-16-character",
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB",
+        "AQEBAQEBAQEBAQEBAQEBAQ",
+        "AQEBAQEBAQEBAQEBAQEBAQ==",
+        "{any:visible,characters!~\\}",
+    ];
+    for text in keys {
+        let token = signed_in(&server).await;
+        let bare = server.refresh(&token, Some(text)).await.refresh_token();
+        let quoted = format!("\"{text}\"");
+        let repeat = server.refresh(&token, Some(&quoted)).await;
+        assert_eq!(repeat.refresh_token(), bare, "{text}");
+    }
+    assert_eq!(server.events.reuses(), 0);
+    let token = signed_in(&server).await;
+    server.refresh(&token, Some(keys[2])).await.refresh_token();
+    let other = server.refresh(&token, Some(keys[3])).await;
+    assert_eq!(other.error(), (401, "invalid_grant"), "another key");
 }
 
 /// E1: wrong content type 415, unknown path 404, wrong method 405 with Allow, all in JSON.

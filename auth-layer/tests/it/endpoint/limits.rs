@@ -4,15 +4,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use auth_layer::SessionId;
+use auth_layer::claims::Thumbprint;
 use auth_layer::endpoint::{ClientAddress, CookieMode, Limits, PeerAddress};
-use auth_layer::issue::NewSession;
-use auth_layer::issue::SessionEvent;
+use auth_layer::issue::{NewSession, RefreshErrorKind, SessionEvent};
+use auth_layer::proof::{Dpop, Nonces};
 use auth_layer::store::MemoryStore;
+use auth_layer::{Algorithm, RefreshSecrets, SessionId, SigningKey, SigningKeys, TokenIssuer};
 use axum::extract::ConnectInfo;
 use http::{HeaderName, Request};
 use serde_json::json;
 
+use crate::support::dpop::Client as Device;
 use crate::support::issue::*;
 
 fn refresh(token: &str, byte: u8) -> Request<String> {
@@ -275,4 +277,177 @@ async fn a_user_agent_is_cut_after_256_characters() {
     let request = plain(&pair).user_agent(Some("f".repeat(8_000)));
     server.issuer.refresh(request).await.unwrap();
     assert_eq!(stored().await.user_agent, Some("f".repeat(256)));
+}
+
+fn with_proof(device: &Device, path: &str, mut request: Request<String>) -> Request<String> {
+    let proof = device
+        .proof("")
+        .claim("ath", serde_json::Value::Null)
+        .claim("htm", "POST")
+        .claim("htu", format!("https://auth.example{path}"))
+        .sign();
+    request.headers_mut().insert("dpop", header(&proof));
+    request
+}
+
+/// A server that checks proofs, and a session of `device` there.
+async fn bound() -> (Server, Device, String) {
+    let mut server = Server::new(MemoryStore::new());
+    let proofs = Dpop::new().clock(server.clock.clone());
+    server.endpoints = server.endpoints.clone().dpop(proofs);
+    let device = Device::new();
+    let jkt: Thumbprint = device.jkt().parse().unwrap();
+    let token = sign_in(&server, NewSession::new("alice").bound_to(jkt)).await;
+    (server, device, token)
+}
+
+/// R13 and E4: without the key, with another key and with a bad proof.
+#[tokio::test(start_paused = true)]
+async fn a_stolen_bound_token_without_its_key_costs_its_sender_and_not_the_owner() {
+    let (server, device, token) = bound().await;
+    let attacker = Device::new();
+    let attempts = |n: u8| match n % 3 {
+        0 => refresh(&token, n),
+        1 => with_proof(&attacker, "/refresh", refresh(&token, n)),
+        _ => {
+            let mut bad = refresh(&token, n);
+            bad.headers_mut().insert("dpop", header("a.b.c"));
+            bad
+        }
+    };
+    for n in 0..80 {
+        let answer = server.send(from("6.6.6.6", attempts(n))).await;
+        assert_eq!(answer.status == 429, n >= 60, "{n}: {}", answer.body);
+        assert_eq!(answer.headers.contains_key("retry-after"), n >= 60);
+    }
+    let sid = server.issuer.list("alice").await.unwrap()[0].id;
+    let expected = (Some(sid), "6.6.6.6".parse().ok());
+    assert_eq!(limited(&server), vec![expected; 20]);
+
+    let mut newest = token;
+    for byte in 0..10 {
+        let request = with_proof(&device, "/refresh", refresh(&newest, byte));
+        newest = server.send(from("6.6.6.6", request)).await.refresh_token();
+    }
+    let eleventh = with_proof(&device, "/refresh", refresh(&newest, 11));
+    let eleventh = server.send(from("6.6.6.7", eleventh)).await;
+    assert_eq!(eleventh.status, 429, "the owner has a limit too");
+    assert_eq!(server.events.reuses(), 0);
+}
+
+/// R13: also where the attempt asks for scopes, which are read before the rotation.
+#[tokio::test(start_paused = true)]
+async fn a_stolen_confidential_token_costs_its_sender_and_not_the_owner() {
+    let mut server = Server::new(MemoryStore::new());
+    server.endpoints = (server.endpoints.clone())
+        .confidential_client("app", "s3cret")
+        .public_client("other");
+    let owned = NewSession::new("alice").client_id("app");
+    let token = sign_in(&server, owned.scopes("read".parse().unwrap())).await;
+    let attempts = [
+        (refresh(&token, 1), 401),
+        (post("/token", FORM, form(&token, "")), 400),
+        (post("/token", FORM, form(&token, "&client_id=other")), 400),
+        (post("/token", FORM, form(&token, "&client_id=app")), 401),
+        (
+            post(
+                "/token",
+                FORM,
+                form(&token, "&client_id=app&client_secret=no"),
+            ),
+            401,
+        ),
+        (
+            post(
+                "/token",
+                FORM,
+                form(&token, "&client_id=other&scope=read+admin"),
+            ),
+            400,
+        ),
+    ];
+    for n in 0..90 {
+        let (attempt, status) = &attempts[n % attempts.len()];
+        let answer = server.send(from("6.6.6.6", attempt.clone())).await;
+        let expected = if n < 60 { *status } else { 429 };
+        assert_eq!(answer.status, expected, "{n}: {}", answer.body);
+    }
+    let owner = form(&token, "&client_id=app&client_secret=s3cret");
+    let owner = from("6.6.6.6", post("/token", FORM, owner));
+    server.send(owner).await.refresh_token();
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_client_authentication_is_limited_by_address_at_every_endpoint() {
+    let mut server = Server::new(MemoryStore::new());
+    server.endpoints = (server.endpoints.clone())
+        .confidential_client("app", "s3cret")
+        .limits(Limits::new().by_address(NonZeroU32::MIN));
+    for (n, path) in ["/token", "/revoke", "/introspect"].into_iter().enumerate() {
+        let ip = format!("6.6.6.{n}");
+        let guess = |secret: &str| {
+            let body = format!("token=x&client_id=app&client_secret={secret}");
+            from(&ip, post(path, FORM, body))
+        };
+        let first = server.send(guess("no")).await;
+        assert_eq!(first.error(), (401, "invalid_client"), "{path}");
+        let second = server.send(guess("no")).await;
+        assert_eq!(second.error(), (429, "temporarily_unavailable"), "{path}");
+        let right = server.send(guess("s3cret")).await;
+        assert!(![401, 429].contains(&right.status.as_u16()), "{path}");
+    }
+}
+
+/// A client learns the nonce by being refused, which happens to honest clients all the time.
+#[tokio::test(start_paused = true)]
+async fn asking_for_the_nonce_costs_an_address_a_sixteenth() {
+    let mut server = Server::new(MemoryStore::new());
+    let nonces = Nonces::new(&[7; 32]).unwrap();
+    let proofs = Dpop::new().clock(server.clock.clone()).nonces(nonces);
+    let limits = Limits::new().by_address(NonZeroU32::new(2).unwrap());
+    server.endpoints = server.endpoints.clone().dpop(proofs).limits(limits);
+    let device = Device::new();
+    let jkt: Thumbprint = device.jkt().parse().unwrap();
+    let token = sign_in(&server, NewSession::new("alice").bound_to(jkt)).await;
+    for n in 0..33 {
+        let request = with_proof(&device, "/refresh", refresh(&token, 1));
+        let answer = server.send(from("1.2.3.4", request)).await;
+        let expected = if n < 32 { 400 } else { 429 };
+        assert_eq!(answer.status, expected, "{n}: {}", answer.body);
+    }
+}
+
+/// An outage proves nothing about who sent the request.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_charges_neither_session_nor_address() {
+    let token = signed_in(&Server::new(MemoryStore::new())).await;
+    let down = Server::new(Down);
+    for n in 0..100 {
+        let answer = down.send(from("1.2.3.4", refresh(&token, n))).await;
+        assert_eq!(answer.error(), (503, "temporarily_unavailable"), "{n}");
+    }
+}
+
+/// All users behind one address, after the refresh secret was replaced in one step.
+#[tokio::test(start_paused = true)]
+async fn a_token_of_a_retired_secret_is_invalid_grant_and_charges_no_party() {
+    let server = Server::new(MemoryStore::new());
+    let keys = SigningKeys::new(SigningKey::generate(Algorithm::EdDSA).unwrap());
+    let retired = RefreshSecrets::new(&[9; 32]).unwrap();
+    let before = TokenIssuer::builder(keys, retired, MemoryStore::new());
+    let before = Server::of(before.issuer("https://auth.example").audience("a"));
+    for _ in 0..300 {
+        let token = signed_in(&before).await;
+        let json = server.send(from("10.0.0.1", refresh(&token, 1))).await;
+        assert_eq!(json.error(), (401, "invalid_grant"));
+        let oauth = post("/token", FORM, form(&token, ""));
+        let oauth = server.send(from("10.0.0.1", oauth)).await;
+        assert_eq!(oauth.error(), (400, "invalid_grant"));
+    }
+    assert!(limited(&server).is_empty());
+    let unknown = |it: &SessionEvent| matches!(it, SessionEvent::RefreshFailed { kind, .. } if *kind == RefreshErrorKind::UnknownSecret);
+    assert_eq!(server.events.count(unknown), 600);
+    let bad = forged(&signed_in(&server).await);
+    let forged = server.send(from("10.0.0.1", refresh(&bad, 1))).await;
+    assert_eq!(forged.status, 401, "the address has its whole allowance");
 }

@@ -1,5 +1,6 @@
 //! What the endpoints give: pairs, log-outs and the public documents.
 
+use auth_layer::endpoint::{CookieMode, token_response};
 use auth_layer::issue::{NewSession, RefreshRequest};
 use auth_layer::store::MemoryStore;
 use http::Request;
@@ -24,8 +25,36 @@ async fn a_pair_comes_with_all_members_that_rfc_6749_names() {
     names.sort();
     assert_eq!(
         names,
-        ["access_token", "expires_in", "refresh_token", "token_type"]
+        [
+            "access_token",
+            "expires_in",
+            "idempotent",
+            "refresh_token",
+            "token_type"
+        ]
     );
+}
+
+/// A client reads this member before it repeats a refresh whose answer was lost.
+#[tokio::test]
+async fn every_token_response_says_that_refreshes_are_idempotent() {
+    let server = Server::new(MemoryStore::new());
+    let json = server.refresh(&signed_in(&server).await, None).await;
+    let oauth = server.token(form(&signed_in(&server).await, "")).await;
+    for answer in [json, oauth] {
+        assert_eq!(answer.body["idempotent"], true, "{}", answer.body);
+    }
+    let pair = server.issuer.start(NewSession::new("alice")).await.unwrap();
+    let cookies = server.endpoints.clone().cookies(CookieMode::new());
+    for answer in [
+        token_response(&pair),
+        server.endpoints.token_response(&pair),
+        cookies.token_response(&pair),
+    ] {
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["idempotent"], true, "{body}");
+    }
 }
 
 #[tokio::test]

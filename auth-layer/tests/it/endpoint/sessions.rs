@@ -275,3 +275,46 @@ async fn other_methods_are_told_which_there_are() {
         );
     }
 }
+
+/// A printer service must not sign its user out everywhere, nor read where they are.
+#[tokio::test]
+async fn the_token_of_an_oauth_client_needs_a_configured_scope_for_sessions() {
+    let mut server = Server::new(MemoryStore::new());
+    let laptop = server.issuer.start(NewSession::new("alice")).await.unwrap();
+    let printer = |scopes: &str| {
+        let session = NewSession::new("alice").client_id("photo-printer");
+        server.issuer.start(session.scopes(scopes.parse().unwrap()))
+    };
+    let limited = printer("photos.read").await.unwrap();
+    let trusted = printer("photos.read sessions").await.unwrap();
+    let sid = laptop.session().to_string();
+    let end = format!("/sessions/{sid}");
+    let requests = [
+        ("GET", "/sessions"),
+        ("DELETE", &*end),
+        ("DELETE", "/sessions"),
+    ];
+    for token in [limited.access_token(), trusted.access_token()] {
+        for (method, path) in requests {
+            let answer = ask(&server, method, path, token).await;
+            assert_eq!(answer.error(), (403, "insufficient_scope"));
+            assert_eq!(
+                answer.headers["www-authenticate"],
+                "Bearer realm=\"sessions\", error=\"insufficient_scope\""
+            );
+        }
+    }
+    assert_eq!(server.issuer.list("alice").await.unwrap().len(), 3);
+
+    let endpoints = server.endpoints.clone();
+    server.endpoints = endpoints.sessions_scopes("sessions".parse().unwrap());
+    for (method, path) in requests {
+        let answer = ask(&server, method, path, limited.access_token()).await;
+        assert_eq!(answer.error(), (403, "insufficient_scope"));
+    }
+    for ((method, path), status) in requests.into_iter().zip([200, 204, 204]) {
+        let answer = ask(&server, method, path, trusted.access_token()).await;
+        assert_eq!(answer.status, status);
+    }
+    assert_eq!(server.issuer.list("alice").await.unwrap().len(), 1);
+}

@@ -33,8 +33,12 @@ impl Counting {
 }
 
 impl SessionStore for Counting {
-    async fn insert(&self, session: Session) -> Result<(), StoreError> {
-        self.store.insert(session).await
+    async fn insert(&self, session: Session, epoch: Option<u64>) -> Result<(), StoreError> {
+        self.store.insert(session, epoch).await
+    }
+
+    async fn epoch(&self, subject: &str) -> Result<u64, StoreError> {
+        self.store.epoch(subject).await
     }
 
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {

@@ -39,14 +39,14 @@ fn every_event_and_failure_is_counted_by_its_label_and_every_refresh_timed() {
         ("refresh_failures_total kind=revoked", 1),
         ("refresh_failures_total kind=unavailable", 1),
         ("refresh_seconds granted=false", 4),
-        ("refresh_seconds granted=true", 2),
+        ("refresh_seconds granted=true", 3),
         ("sessions_total event=rate_limited", 1),
         ("sessions_total event=refresh_failed", 4),
-        ("sessions_total event=refreshed", 1),
+        ("sessions_total event=refreshed", 2),
         ("sessions_total event=replayed", 1),
         ("sessions_total event=reuse_detected", 1),
         ("sessions_total event=revoked", 1),
-        ("sessions_total event=started", 1),
+        ("sessions_total event=started", 2),
     ];
     let expected = expected.map(|(name, count)| (name.to_owned(), count));
     assert_eq!(counted, BTreeMap::from(expected));
@@ -61,11 +61,14 @@ async fn a_life() {
         let _ = server.issuer.refresh(keyed(&pair, byte)).await;
     }
     let _ = server.issuer.refresh(RefreshRequest::new("x")).await;
+    let down = Server::new(Down);
+    let token = pair.refresh_token().expose();
+    assert_eq!(down.refresh(token, None).await.status, 503);
     let one = std::num::NonZero::<u32>::MIN;
     let limits = auth_layer::endpoint::Limits::new().by_session(one, one);
-    let mut strict = Server::new(Down);
+    let mut strict = Server::new(MemoryStore::new());
     strict.endpoints = strict.endpoints.limits(limits);
-    let token = pair.refresh_token().expose();
-    assert_eq!(strict.refresh(token, None).await.status, 503);
-    assert_eq!(strict.refresh(token, None).await.status, 429);
+    let token = signed_in(&strict).await;
+    let next = strict.refresh(&token, None).await.refresh_token();
+    assert_eq!(strict.refresh(&next, None).await.status, 429);
 }

@@ -238,6 +238,35 @@ async fn a_secret_that_was_not_announced_costs_a_refresh_at_who_does_not_know_it
     let [old, replaced] = [Secrets::Old, Secrets::Replaced].map(|it| node(&store, it));
     let pair = old.issuer.start(NewSession::new("alice")).await.unwrap();
     let next = replaced.issuer.refresh(keyed(&pair, 1)).await.unwrap();
-    assert_eq!(kind(&old, keyed(&next, 2)).await, RefreshErrorKind::BadTag);
+    assert_eq!(
+        kind(&old, keyed(&next, 2)).await,
+        RefreshErrorKind::UnknownSecret
+    );
     assert!(replaced.issuer.refresh(keyed(&next, 2)).await.is_ok());
+}
+
+/// During the second step one request may be answered by both kinds of servers. A client that compares texts, or tabs that share
+/// a storage, must see one token.
+#[tokio::test]
+async fn while_the_refresh_secret_is_replaced_all_servers_return_one_text_for_one_child() {
+    for (first, second) in [
+        (Secrets::Announced, Secrets::Replaced),
+        (Secrets::Replaced, Secrets::Announced),
+    ] {
+        let store = MemoryStore::new();
+        let [first, second] = [first, second].map(|it| node(&store, it));
+        let mut pair = first.issuer.start(NewSession::new("alice")).await.unwrap();
+        for round in 0..4 {
+            let answer = first.issuer.refresh(keyed(&pair, round)).await.unwrap();
+            let repeat = second.issuer.refresh(keyed(&pair, round)).await.unwrap();
+            let again = first.issuer.refresh(keyed(&pair, round)).await.unwrap();
+            for other in [&repeat, &again] {
+                assert_eq!(
+                    answer.refresh_token().expose(),
+                    other.refresh_token().expose()
+                );
+            }
+            pair = repeat;
+        }
+    }
 }

@@ -2,13 +2,13 @@
 
 use std::future::Future as _;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use auth_layer::issue::{ClaimsError, NewSession, RefreshErrorKind, RefreshRequest, SessionEvent};
-use auth_layer::store::{MemoryStore, RevokedBy, Session};
+use auth_layer::issue::{
+    IssueErrorKind, NewSession, RefreshErrorKind, RefreshRequest, SessionEvent,
+};
+use auth_layer::store::{MemoryStore, RevokedBy};
 use auth_layer::verify::VerifyErrorKind;
 use auth_layer::{
     Algorithm, RefreshSecrets, Revocations, SigningKey, SigningKeys, TokenIssuer, Verifier,
@@ -158,33 +158,6 @@ async fn a_plain_repeat_is_forgiven_within_the_leeway() {
     assert_eq!(kind(&server, plain(&pair)).await, RefreshErrorKind::Reused);
 }
 
-/// R7: the rotation has happened before the claims are asked for.
-#[tokio::test]
-async fn while_the_source_of_claims_is_down_a_refresh_is_503_and_its_repeat_gets_the_one_child() {
-    let down = Arc::new(AtomicBool::new(true));
-    let is_down = down.clone();
-    let source = move |session: &Session| {
-        let answer = match is_down.load(Ordering::SeqCst) {
-            true => Err(ClaimsError::unavailable("no route to the directory")),
-            false => Ok(session.claims.clone()),
-        };
-        std::future::ready(answer)
-    };
-    let server = Server::of(builder(MemoryStore::new()).claims_source(source));
-    let token = signed_in(&server).await;
-    for _ in 0..2 {
-        let answer = server.refresh(&token, Some(&key(1))).await;
-        assert_eq!(answer.error(), (503, "temporarily_unavailable"));
-        assert!(answer.headers.contains_key("retry-after"));
-    }
-    down.store(false, Ordering::SeqCst);
-    let first = server.refresh(&token, Some(&key(1))).await;
-    let again = server.refresh(&token, Some(&key(1))).await;
-    assert_eq!(first.refresh_token(), again.refresh_token());
-    let session = &server.issuer.list("alice").await.unwrap()[0];
-    assert_eq!(session.chain.generation, 1, "one rotation in all");
-}
-
 #[tokio::test]
 async fn refreshes_move_the_idle_deadline_and_never_the_absolute_one() {
     const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -228,7 +201,7 @@ async fn sessions_go_on_when_the_refresh_secret_is_replaced() {
     let without = with(RefreshSecrets::new(&[8; 32]).unwrap());
     assert_eq!(
         kind(&without, keyed(&next, 3)).await,
-        RefreshErrorKind::BadTag
+        RefreshErrorKind::UnknownSecret
     );
 }
 
@@ -301,4 +274,29 @@ async fn revocations_can_be_those_that_a_verifier_has_already() {
         .unwrap();
     let verdict = verified(&elsewhere, &pair).await;
     assert_eq!(verdict.unwrap_err(), VerifyErrorKind::Revoked);
+}
+
+/// R14: the handler of a log-in has checked the old password, then another one changes it.
+#[tokio::test]
+async fn a_sign_in_that_began_before_revoke_all_does_not_survive_it() {
+    let server = Server::new(MemoryStore::new());
+    let begin = async || server.issuer.begin_sign_in("alice").await.unwrap();
+    let start = async |session| {
+        let started = server.issuer.start(session).await;
+        started.map(|it| it.session()).map_err(|it| it.kind())
+    };
+    let before = begin().await;
+    server.issuer.revoke_all("alice").await.unwrap();
+    let refused = start(before.label("Firefox on Linux")).await;
+    assert_eq!(refused, Err(IssueErrorKind::Revoked));
+    assert_eq!(server.issuer.list("alice").await.unwrap(), []);
+
+    let kept = start(begin().await).await.unwrap();
+    let before = begin().await;
+    server.issuer.revoke_others("alice", kept).await.unwrap();
+    assert_eq!(start(before).await, Err(IssueErrorKind::Revoked));
+    start(begin().await).await.unwrap();
+    start(server.issuer.begin_sign_in("bob").await.unwrap())
+        .await
+        .unwrap();
 }

@@ -126,7 +126,7 @@ async fn claims_are_asked_for_anew_and_a_refusal_ends_the_session() {
 
 #[tokio::test(start_paused = true)]
 async fn a_source_of_claims_that_hangs_is_unavailable_and_costs_nobody_the_session() {
-    let hangs = Arc::new(AtomicU8::new(1));
+    let hangs = Arc::new(AtomicU8::new(0));
     let source = {
         let hangs = hangs.clone();
         move |session: &Session| {
@@ -141,6 +141,7 @@ async fn a_source_of_claims_that_hangs_is_unavailable_and_costs_nobody_the_sessi
     };
     let server = Server::of(builder(MemoryStore::new()).claims_source(source));
     let pair = server.issuer.start(NewSession::new("alice")).await.unwrap();
+    hangs.store(1, Ordering::SeqCst);
     let begin = tokio::time::Instant::now();
     let hung = kind(&server, keyed(&pair, 1)).await;
     assert_eq!(hung, RefreshErrorKind::Unavailable);

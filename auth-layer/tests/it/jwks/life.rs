@@ -321,3 +321,113 @@ async fn the_settings_have_bounds() {
     pass(61).await;
     assert!(!longest.status().is_ready(), "seven days at most");
 }
+
+/// Keys that were first fetched on a runtime that nothing drives any more.
+fn keys_of_an_idle_runtime(server: &KeyServer) -> (RemoteKeys, tokio::runtime::Runtime) {
+    let idle = runtime();
+    let keys = server.keys();
+    idle.block_on(async { keys.ready().await.unwrap() });
+    (keys, idle)
+}
+
+/// P4.
+#[test]
+fn waiter_takes_over_from_a_runtime_that_is_not_driven() {
+    let [held, new] = [1, 2].map(Key::new);
+    let server = KeyServer::with(&[held.jwk("held")]);
+    let idle = runtime();
+    let keys = idle.block_on(async {
+        let keys = server.keys();
+        keys.ready().await.unwrap();
+        keys
+    });
+    let verifier = verifier(&keys);
+    server.publish(&[held.jwk("held"), new.jwk("new")]);
+    runtime().block_on(async {
+        let start = tokio::time::Instant::now();
+        assert_eq!(ask(&verifier, &new.token("new")).await, Ok(()));
+        assert!(start.elapsed().as_secs() <= 3, "{:?}", start.elapsed());
+        assert_eq!(at_once(&verifier, &held.token("held")), Some(Ok(())));
+        assert_eq!(server.fetches(), 2);
+        pass(3_600).await;
+        assert_eq!(server.fetches(), 3, "kept fresh from here on");
+    });
+    idle.block_on(pass(7_200));
+    assert_eq!(server.fetches(), 3, "the first task has ended");
+}
+
+/// P4.
+#[test]
+fn waiter_takes_over_a_fetch_that_began_on_a_runtime_that_is_not_driven() {
+    let key = Key::new(1);
+    let server = KeyServer::with(&[key.jwk("k")]);
+    server.takes(Duration::from_secs(3));
+    let (idle, keys) = (runtime(), server.keys());
+    let verifier = verifier(&keys);
+    idle.block_on(async {
+        assert_eq!(at_once(&verifier, &key.token("k")), None);
+        pass(1).await;
+        assert_eq!(server.fetches(), 1);
+    });
+    runtime().block_on(async {
+        let start = tokio::time::Instant::now();
+        let token = key.token("k");
+        let answers = tokio::join!(ask(&verifier, &token), ask(&verifier, &token), keys.ready());
+        assert!(matches!(answers, (Ok(()), Ok(()), Ok(()))), "{answers:?}");
+        assert!(start.elapsed().as_secs() <= 6, "{:?}", start.elapsed());
+        assert_eq!(server.fetches(), 2, "one fetch for all");
+    });
+    drop(idle);
+    assert!(keys.status().is_ready());
+}
+
+/// A slow server is not a runtime that is not driven: its fetch is not started twice.
+#[tokio::test(start_paused = true)]
+async fn slow_fetch_is_not_taken_over() {
+    let key = Key::new(1);
+    let server = KeyServer::with(&[key.jwk("k")]);
+    server.takes(Duration::from_secs(9));
+    let verifier = verifier(&server.keys());
+    assert_eq!(ask(&verifier, &key.token("k")).await, Ok(()));
+    assert_eq!((server.fetches(), server.abandoned()), (1, 0));
+}
+
+#[test]
+fn keys_are_kept_fresh_by_those_who_use_them_when_their_runtime_is_not_driven() {
+    let key = Key::new(1);
+    let server = KeyServer::with(&[key.jwk("k")]);
+    let (keys, _idle) = keys_of_an_idle_runtime(&server);
+    let verifier = verifier(&keys);
+    runtime().block_on(async {
+        pass(3_600).await;
+        assert_eq!(at_once(&verifier, &key.token("k")), Some(Ok(())));
+        pass(1).await;
+        assert_eq!(server.fetches(), 2);
+    });
+}
+
+/// V3.
+#[test]
+fn max_stale_holds_without_a_task() {
+    let key = Key::new(1);
+    let server = KeyServer::with(&[key.jwk("k")]);
+    server.header("etag", "\"1\"");
+    let (keys, _idle) = keys_of_an_idle_runtime(&server);
+    let verifier = verifier(&keys);
+    server.is(Mood::Down);
+    runtime().block_on(async {
+        assert_eq!(at_once(&verifier, &key.token("k")), Some(Ok(())));
+        pass(86_400).await;
+        let status = keys.status();
+        assert!(!status.is_ready() && status.age().is_none(), "{status:?}");
+        assert_ne!(at_once(&verifier, &key.token("k")), Some(Ok(())));
+        assert_eq!(ask(&verifier, &key.token("k")).await, Err(KeysUnavailable));
+        server.is(Mood::Up);
+        pass(60).await;
+        assert_eq!(
+            ask(&verifier, &key.token("k")).await,
+            Ok(()),
+            "fetched whole"
+        );
+    });
+}

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use auth_layer::verify::VerifyErrorKind::{BadSignature, UnknownKey};
+use auth_layer::verify::VerifyErrorKind::{BadSignature, KeysUnavailable, UnknownKey};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::support::jwks::{Key, KeyServer, ask, at_once, pass, verifier};
+use crate::support::jwks::{Key, KeyServer, Mood, ask, at_once, pass, verifier};
 
 /// V3.
 #[tokio::test(start_paused = true)]
@@ -123,4 +123,27 @@ async fn what_no_key_could_help_is_refused_without_a_fetch() {
         assert!(at_once(&verifier, &token).unwrap().is_err());
     }
     assert_eq!(server.fetches(), 1);
+}
+
+/// V3: newer keys may have other material under the same name, or none at all.
+#[tokio::test(start_paused = true)]
+async fn bad_signature_while_the_newest_fetch_failed_is_unavailable() {
+    let [held, new] = [1, 2].map(Key::new);
+    let mut nameless = held.jwk("");
+    nameless.as_object_mut().unwrap().remove("kid");
+    let server = KeyServer::with(&[nameless, held.jwk("k")]);
+    let keys = server.keys();
+    keys.ready().await.unwrap();
+    let verifier = verifier(&keys);
+    server.is(Mood::Down);
+    let nameless = new.sign(json!({ "alg": "EdDSA" }), json!({}));
+    for token in [&nameless, &new.token("k"), &new.token("other")] {
+        for _ in 0..2 {
+            assert_eq!(ask(&verifier, token).await, Err(KeysUnavailable));
+        }
+    }
+    assert_eq!(at_once(&verifier, &held.token("k")), Some(Ok(())));
+    server.is(Mood::Up);
+    pass(60).await;
+    assert_eq!(ask(&verifier, &nameless).await, Err(BadSignature));
 }

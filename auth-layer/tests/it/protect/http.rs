@@ -222,30 +222,6 @@ async fn an_optional_layer_passes_the_absent_and_refuses_the_bad() {
 
 /// P3.
 #[tokio::test]
-async fn a_cors_preflight_passes_unless_told_otherwise() {
-    let layer = AuthLayer::new(Authority::new().verifier());
-    let preflight = || {
-        let mut request = request("/anybody", &[("access-control-request-method", "PUT")]);
-        *request.method_mut() = http::Method::OPTIONS;
-        request
-    };
-    let passed = router(layer.clone()).oneshot(preflight()).await.unwrap();
-    assert_eq!(passed.status(), StatusCode::OK);
-    let strict = router(layer.clone().bypass_cors_preflight(false));
-    assert_eq!(
-        strict.oneshot(preflight()).await.unwrap().status(),
-        StatusCode::UNAUTHORIZED
-    );
-    let mut plain = preflight();
-    plain.headers_mut().clear();
-    assert_eq!(
-        router(layer).oneshot(plain).await.unwrap().status(),
-        StatusCode::UNAUTHORIZED
-    );
-}
-
-/// P3.
-#[tokio::test]
 async fn the_handler_cannot_see_a_stripped_token() {
     let authority = Authority::new();
     let sources = [

@@ -77,18 +77,30 @@ async fn a_step_up_says_which_sign_in_would_do() {
 async fn a_closure_decides_over_claims_and_request() {
     let authority = Authority::new();
     let own_things = Require::new(|claims: &Claims, request: &Parts| {
-        match request.uri.path().strip_prefix("/users/") == claims.subject() {
-            true => Ok(()),
-            false => Err(Rejection::InsufficientScope(Scopes::default())),
+        match (request.uri.path().strip_prefix("/users/"), claims.subject()) {
+            (Some(owner), Some(subject)) if owner == subject => Ok(()),
+            _ => Err(Rejection::InsufficientScope(Scopes::default())),
         }
     });
     let app = Router::new()
-        .route("/users/{name}", get(async || "mine").layer(own_things))
+        .route(
+            "/users/{name}",
+            get(async || "mine").layer(own_things.clone()),
+        )
+        .route("/things", get(async || "mine").layer(own_things))
         .layer(AuthLayer::new(authority.verifier()));
     assert_eq!(
         text(call(&app, "/users/alice", &authority.token()).await).await,
         "mine"
     );
+    let claims = json!({
+        "iss": "https://auth.example",
+        "aud": "https://api.example",
+        "exp": NOW + 60,
+    });
+    let without_subject = authority.key.sign(&claims).unwrap();
+    let refused = call(&app, "/things", &without_subject).await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN, "no name, no owner");
     let refused = call(&app, "/users/bob", &authority.token()).await;
     assert_eq!(refused.status(), StatusCode::FORBIDDEN);
     assert!(

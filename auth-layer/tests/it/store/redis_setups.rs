@@ -113,7 +113,7 @@ async fn a_primary_that_was_demoted_is_left_for_the_new_one() {
     ];
     let first = works_again(async || before.issuer.refresh(keyed(&unknown, 1)).await).await;
     assert_eq!(first.unwrap().kind(), RefreshErrorKind::Unavailable);
-    let inserts = async || inserts.insert(session(1)).await;
+    let inserts = async || inserts.insert(session(1), None).await;
     works_again(inserts).await.unwrap();
     let one = || Selection::One(session(1).id);
     let revokes = async || revokes.revoke(one(), RevokedBy::Token, NOW).await;
@@ -172,7 +172,7 @@ async fn scripts_that_the_server_forgot_are_sent_again() {
     let store = RedisStore::connect(&redis.url()).await.unwrap();
     let (it, hash) = (session(1), TokenHash::from_bytes([0; 32]));
     redis.says("SCRIPT FLUSH", "OK").await;
-    store.insert(it.clone()).await.unwrap();
+    store.insert(it.clone(), None).await.unwrap();
     redis.says("SCRIPT FLUSH", "OK").await;
     let rotated = store.rotate(Rotation::new(it.id, 0, hash, hash, NOW)).await;
     assert!(matches!(

@@ -176,7 +176,11 @@ impl Events {
 pub(crate) struct Down;
 
 impl SessionStore for Down {
-    async fn insert(&self, _: Session) -> Result<(), StoreError> {
+    async fn insert(&self, _: Session, _: Option<u64>) -> Result<(), StoreError> {
+        Err(StoreErrorKind::Unavailable.into())
+    }
+
+    async fn epoch(&self, _: &str) -> Result<u64, StoreError> {
         Err(StoreErrorKind::Unavailable.into())
     }
 

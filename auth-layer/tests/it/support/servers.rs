@@ -23,6 +23,15 @@ pub(crate) async fn postgres(database: &str) -> String {
     format!("{server}/{database}")
 }
 
+/// An empty one, and the way to it through a PgBouncer in transaction mode.
+pub(crate) async fn postgres_and_pgbouncer(database: &str) -> [String; 2] {
+    let direct = postgres(database).await;
+    [
+        direct,
+        format!("{}/{database}", server("TEST_PGBOUNCER_URL")),
+    ]
+}
+
 fn server(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| {
         panic!("{variable} is not set: run `tests/run test`, which starts the servers, or name one")

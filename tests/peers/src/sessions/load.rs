@@ -26,7 +26,7 @@ pub(crate) async fn sign_in<S: SessionStore>(
     for _ in 0..callers {
         let session = session("caller");
         let id = session.id;
-        store.insert(session).await?;
+        store.insert(session, None).await?;
         seats.push(Seat::of([id]));
     }
     Ok(seats)

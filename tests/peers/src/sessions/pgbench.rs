@@ -18,7 +18,7 @@ impl Pgbench {
     /// Gives each of its clients a session, beside those of the store.
     pub(super) async fn new(url: &str, store: &PostgresStore) -> Result<Self, BoxError> {
         for client in 0..64 {
-            store.insert(session(&format!("pgbench-{client}"))).await?;
+            store.insert(session(&format!("pgbench-{client}")), None).await?;
         }
         let mut script = NamedTempFile::new()?;
         script.write_all(include_bytes!("../../statements/postgres.pgbench"))?;

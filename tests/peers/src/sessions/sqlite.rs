@@ -80,7 +80,7 @@ impl GroupCommit {
         options.connect().await?.close().await?;
         let store = SqliteStore::open(&file).await?;
         for _ in 0..64 {
-            store.insert(session("engine")).await?;
+            store.insert(session("engine"), None).await?;
         }
         Ok(Self { file })
     }

@@ -23,9 +23,9 @@ async fn a_connection_killed_in_the_middle_of_a_batch_is_a_passing_failure_and_t
     let (store, mut raw) = store().await;
     let mut doomed = session(0);
     doomed.subject = "doomed".to_owned();
-    store.insert(doomed).await.unwrap();
+    store.insert(doomed, None).await.unwrap();
     for number in 1..4 {
-        store.insert(session(number)).await.unwrap();
+        store.insert(session(number), None).await.unwrap();
     }
     doom(&mut raw, 2).await;
     let answers = tokio::join!(
@@ -48,7 +48,7 @@ async fn a_keyed_refresh_outlives_one_lost_connection() {
     let (store, mut raw) = store().await;
     let mut doomed = session(0);
     doomed.subject = "doomed".to_owned();
-    store.insert(doomed).await.unwrap();
+    store.insert(doomed, None).await.unwrap();
     doom(&mut raw, 1).await;
     assert_outcome(store.rotate(keyed(0, 0)).await, Outcome::Advanced);
 }
@@ -103,7 +103,7 @@ async fn an_answer_that_is_lost_never_becomes_a_second_rotation() {
     let (through, swallow) = swallowing(&database().await).await;
     let store = PostgresStore::connect(&through).await.unwrap();
     for number in 0..2 {
-        store.insert(session(number)).await.unwrap();
+        store.insert(session(number), None).await.unwrap();
     }
     // The first use of a statement has an answer of its own to its preparation.
     assert_outcome(store.rotate(plain(0, 0)).await, Outcome::Advanced);
@@ -126,7 +126,7 @@ async fn reuse_and_log_outs_are_told_although_their_first_answer_was_lost() {
     let (through, swallow) = swallowing(&database().await).await;
     let store = PostgresStore::connect(&through).await.unwrap();
     for number in 0..2 {
-        store.insert(session(number)).await.unwrap();
+        store.insert(session(number), None).await.unwrap();
     }
     store.rotate(keyed(0, 0)).await.unwrap();
     swallow.store(1, Ordering::SeqCst);

@@ -11,7 +11,7 @@ async fn two_stores_that_race_give_one_child_and_one_report() {
         PostgresStore::connect(&url).await.unwrap(),
         PostgresStore::connect(&url).await.unwrap(),
     ];
-    stores[0].insert(session(0)).await.unwrap();
+    stores[0].insert(session(0), None).await.unwrap();
     let mut tasks = JoinSet::new();
     for key in 0..100 {
         let store = stores[usize::from(key % 2)].clone();
@@ -44,7 +44,7 @@ async fn two_stores_that_start_at_once_take_turns_with_the_schema() {
 #[ignore = "needs PostgreSQL: tests/run test"]
 async fn above_what_may_wait_callers_are_turned_away_and_nobody_else_is() {
     let (store, _) = store().await;
-    store.insert(session(0)).await.unwrap();
+    store.insert(session(0), None).await.unwrap();
     let ask = || Box::pin(store.rotate(keyed(0, 0)));
     let mut waiting: Vec<_> = (0..rotations::QUEUE).map(|_| ask()).collect();
     for one in &mut waiting {

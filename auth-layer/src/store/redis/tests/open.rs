@@ -52,7 +52,7 @@ async fn the_documented_rights_are_enough() {
     let reader = RedisStore::connect_to_read(&reading).await.unwrap();
     let (reused, ended) = (session("has rights"), session("has rights"));
     for it in [&reused, &ended] {
-        store.insert(it.clone()).await.unwrap();
+        store.insert(it.clone(), None).await.unwrap();
         assert_outcome(store.rotate(keyed(it.id, 0)).await, Outcome::Advanced);
     }
     assert_outcome(store.rotate(competing(reused.id, 9)).await, Outcome::Forked);

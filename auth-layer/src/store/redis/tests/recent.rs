@@ -14,7 +14,7 @@ async fn the_set_of_what_was_revoked_forgets_the_oldest_as_it_grows() {
     fill.query_async::<()>(&mut raw).await.unwrap();
     for _ in 0..10 {
         let it = session("is kept");
-        store.insert(it.clone()).await.unwrap();
+        store.insert(it.clone(), None).await.unwrap();
         store
             .revoke(Selection::One(it.id), RevokedBy::Token, NOW)
             .await
@@ -64,7 +64,7 @@ async fn a_revocation_whose_answer_was_lost_is_heard_of_once_it_is_repeated() {
     let store = RedisStore::connect(&through).await.unwrap();
     let [ended, reused, marker] = ["ends", "is reused", "marks"].map(session);
     for it in [&ended, &reused, &marker] {
-        store.insert(it.clone()).await.unwrap();
+        store.insert(it.clone(), None).await.unwrap();
     }
     assert_outcome(store.rotate(keyed(reused.id, 0)).await, Outcome::Advanced);
 
@@ -108,7 +108,7 @@ async fn a_revocation_whose_answer_was_lost_is_heard_of_once_it_is_repeated() {
 async fn a_repeat_tells_nobody_who_may_know() {
     let store = RedisStore::connect(&url()).await.unwrap();
     let it = session("is repeated");
-    store.insert(it.clone()).await.unwrap();
+    store.insert(it.clone(), None).await.unwrap();
     let revoke = |now| store.revoke(Selection::One(it.id), RevokedBy::Token, now);
     let kept = async || {
         let mut kept = cmd("ZSCORE");
@@ -137,7 +137,7 @@ async fn what_was_revoked_before_a_failure_is_kept_for_those_who_do_not_listen()
     let mut sessions: Vec<_> = (0..300).map(|_| session("has many")).collect();
     for it in &mut sessions {
         it.subject.clone_from(&subject);
-        store.insert(it.clone()).await.unwrap();
+        store.insert(it.clone(), None).await.unwrap();
     }
     let mut raw = raw(0).await;
     let (first, last) = (sessions[0].id, sessions[299].id);

@@ -9,7 +9,7 @@ async fn a_statement_that_fails_takes_the_whole_batch_back_and_the_next_goes_thr
     let (_folder, path) = path();
     let store = SqliteStore::open(&path).await.unwrap();
     for number in 0..3 {
-        store.insert(session(number)).await.unwrap();
+        store.insert(session(number), None).await.unwrap();
     }
     let trigger = "CREATE TRIGGER fails BEFORE UPDATE ON auth_session WHEN new.subject = 'alice' \
         AND new.id = zeroblob(16) BEGIN SELECT RAISE(ROLLBACK, 'as if the disk failed'); END";
@@ -38,7 +38,7 @@ async fn a_statement_that_fails_takes_the_whole_batch_back_and_the_next_goes_thr
 async fn rotations_of_one_session_in_one_batch_are_decided_one_after_the_other() {
     let (_folder, path) = path();
     let store = SqliteStore::open(&path).await.unwrap();
-    store.insert(session(1)).await.unwrap();
+    store.insert(session(1), None).await.unwrap();
     let mut competing = rotation(1, 0);
     competing.child = hash(9, 1);
     let asked = async {
@@ -75,12 +75,12 @@ async fn a_damaged_session_harms_nobody_else() {
         let (_folder, path) = path();
         let store = SqliteStore::open(&path).await.unwrap();
         for number in 0..3 {
-            store.insert(session(number)).await.unwrap();
+            store.insert(session(number), None).await.unwrap();
         }
         execute(&path, damage);
         let insert = async {
             if beside_an_insert {
-                store.insert(session(3)).await.unwrap();
+                store.insert(session(3), None).await.unwrap();
             }
         };
         let asked = async {
@@ -129,7 +129,7 @@ async fn rotations_go_on_while_many_sessions_are_deleted() {
         if number > 0 {
             expired.chain.absolute_expires_at = NOW;
         }
-        store.insert(expired).await.unwrap();
+        store.insert(expired, None).await.unwrap();
     }
     let cleaning = store.clone();
     let after = NOW.plus(std::time::Duration::from_millis(1));

@@ -4,7 +4,7 @@ use super::*;
 async fn what_was_answered_is_there_after_a_restart() {
     let (_folder, path) = path();
     let store = SqliteStore::open(&path).await.unwrap();
-    store.insert(session(1)).await.unwrap();
+    store.insert(session(1), None).await.unwrap();
     store.rotate(rotation(1, 0)).await.unwrap();
     drop(store);
     let store = SqliteStore::open(&path).await.unwrap();
@@ -22,7 +22,7 @@ async fn it_opens_while_another_one_closes_it() {
     for generation in 0..100 {
         let store = SqliteStore::open(&path).await.unwrap();
         if generation == 0 {
-            store.insert(session(1)).await.unwrap();
+            store.insert(session(1), None).await.unwrap();
         }
         let rotated = store.rotate(rotation(1, generation)).await.unwrap();
         assert!(matches!(rotated, Rotated::Decided(Outcome::Advanced, _)));
@@ -33,7 +33,7 @@ async fn it_opens_while_another_one_closes_it() {
 async fn it_is_durable_and_strict_and_nobody_elses_to_read() {
     let (_folder, path) = path();
     let store = SqliteStore::open(&path).await.unwrap();
-    store.insert(session(1)).await.unwrap();
+    store.insert(session(1), None).await.unwrap();
     let raw = raw(&path);
     let mode = raw.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0));
     assert_eq!(mode.unwrap(), "wal");
@@ -88,7 +88,7 @@ async fn a_damaged_file_is_refused_and_left_alone() {
     let (_folder, path) = path();
     let store = SqliteStore::open(&path).await.unwrap();
     for number in 0..200 {
-        store.insert(session(number)).await.unwrap();
+        store.insert(session(number), None).await.unwrap();
     }
     drop(store);
     closed(&path).await;

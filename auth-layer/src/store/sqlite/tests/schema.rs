@@ -26,7 +26,7 @@ async fn a_file_of_the_first_version_is_brought_up_to_date_with_its_sessions() {
     let store = SqliteStore::open(&path).await.unwrap();
     let mut bound = session(2);
     bound.jkt = Some(crate::claims::Thumbprint::from_bytes([2; 32]));
-    store.insert(bound.clone()).await.unwrap();
+    store.insert(bound.clone(), None).await.unwrap();
     for it in [old, bound] {
         let listed = store.list(Selection::One(it.id), NOW).await;
         assert_eq!(listed.unwrap(), [it]);
@@ -52,7 +52,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
 async fn a_thousand_rotations_are_one_row() {
     let (_folder, path) = path();
     let store = SqliteStore::open(&path).await.unwrap();
-    store.insert(session(1)).await.unwrap();
+    store.insert(session(1), None).await.unwrap();
     for generation in 0..1_000 {
         let rotated = store.rotate(rotation(1, generation)).await.unwrap();
         assert!(matches!(rotated, Rotated::Decided(Outcome::Advanced, _)));
@@ -67,7 +67,7 @@ async fn a_first_rotation_needs_no_more_room() {
     let (_folder, path) = path();
     let store = SqliteStore::open(&path).await.unwrap();
     for number in 0..200 {
-        store.insert(session(number)).await.unwrap();
+        store.insert(session(number), None).await.unwrap();
     }
     let pages = "PRAGMA page_count";
     let pages = || raw(&path).query_row(pages, [], |row| row.get::<_, i64>(0));
