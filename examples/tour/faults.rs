@@ -61,10 +61,3 @@ pub(crate) async fn restart(
     premises.counts.take_refreshes();
     Ok(server)
 }
-
-fn is_transient<T>(result: &std::result::Result<T, refresh_client_layer::TokenError>) -> bool {
-    matches!(
-        result,
-        Err(refresh_client_layer::TokenError::RefreshUnavailable(_))
-    )
-}
