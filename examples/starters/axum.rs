@@ -10,8 +10,7 @@ use axum::{Json, Router, extract::State, http::StatusCode, response::IntoRespons
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".into());
     let listener = tokio::net::TcpListener::bind(address).await?;
-    // Keys and sessions that end with the program: the README has those that stay.
-    let mut secret = [0; 32];
+    let mut secret = [0; 32]; // keys and sessions end with the program: the README has others
     SystemRandom::default().fill(&mut secret)?;
     let keys = SigningKeys::new(SigningKey::generate(Algorithm::EdDSA)?);
     let issuer = TokenIssuer::builder(keys, RefreshSecrets::new(&secret)?, MemoryStore::new())
@@ -31,12 +30,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 async fn login(issuer: State<TokenIssuer>, user: Json<serde_json::Value>) -> impl IntoResponse {
     let name = user["username"].as_str().ok_or(StatusCode::UNAUTHORIZED)?;
-    let sign_in = issuer.begin_sign_in(name).await; // before the check: the password may change during it
-    let sign_in = sign_in.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    let sign_in = issuer.begin_sign_in(name).await; // before the check: the password may change
     if user["password"] != "wonderland" {
         return Err(StatusCode::UNAUTHORIZED); // ask your users here
     }
-    let pair = issuer.start(sign_in).await;
-    let answer = pair.map(|it| token_response(&it));
-    answer.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)
+    let down = StatusCode::SERVICE_UNAVAILABLE;
+    let pair = issuer.start(sign_in.or(Err(down))?).await;
+    pair.map(|it| token_response(&it)).or(Err(down))
 }

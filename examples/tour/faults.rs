@@ -23,8 +23,6 @@ pub(crate) async fn lose_an_answer(story: &mut Story, premises: &Premises) -> Re
         "the same refresh is sent again, and no caller sees a failure",
         lost.is_ok(),
     )?;
-    sleep(ACCESS_TTL + Duration::from_secs(1)).await;
-    let call = device.call().await?;
     let events = premises.counts.take_events();
     let count = |is: fn(&SessionEvent) -> bool| events.iter().filter(|it| is(it)).count();
     let rotations = count(|it| matches!(it, SessionEvent::Refreshed { .. }));
@@ -36,6 +34,8 @@ pub(crate) async fn lose_an_answer(story: &mut Story, premises: &Premises) -> Re
         "the repeat got the same child",
         (rotations, repeats) == (1, 1),
     )?;
+    sleep(ACCESS_TTL + Duration::from_secs(1)).await;
+    let call = device.call().await?;
     story.check("the session is alive", call.status == StatusCode::OK)?;
     Ok(())
 }

@@ -2,7 +2,6 @@
 
 #[cfg(feature = "http")]
 mod answer;
-#[cfg(feature = "http")]
 mod codes;
 mod erased;
 mod error;

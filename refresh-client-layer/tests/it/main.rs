@@ -34,11 +34,13 @@ mod secrets {
     mod log;
 }
 mod session {
+    mod blips;
     mod concurrency;
     mod events;
     mod failures;
     mod life;
     mod metrics;
+    mod orderly_end;
     mod plain_server;
     mod runtimes;
     mod sign_ins;
@@ -50,6 +52,7 @@ mod store {
     mod file_processes;
     mod keyring;
     mod laws;
+    mod newer_sign_ins;
     mod persistence;
     mod shared;
 }
