@@ -26,7 +26,7 @@ use crate::event::{EndReason, Event, Events};
 use crate::manager::{RefreshUnavailable, SessionEnded, SignOut, TokenError, UnavailableKind};
 use crate::tokens::TokenSet;
 
-/// One [`TokenManager`] for each key, such as each signed-in user of a gateway.
+/// One [`TokenManager`](crate::TokenManager) for each key, such as each signed-in user of a gateway.
 ///
 /// A session is loaded when its key is first seen and put away when it has been idle, or when there
 /// are too many. One that is in use, that refreshes, or whose tokens the store has not taken yet
@@ -127,7 +127,7 @@ where
     /// # Errors
     ///
     /// As [`get`](Self::get); [`TokenError::SessionEnded`] also if the loader has no session for
-    /// `key`; [`UnavailableKind::InvalidTokens`] as [`TokenManager::sign_in`].
+    /// `key`; [`UnavailableKind::InvalidTokens`] as [`TokenManager::sign_in`](crate::TokenManager::sign_in).
     pub async fn sign_in(&self, key: &K, tokens: TokenSet) -> Result<(), TokenError> {
         self.shared.forgive(key);
         let Some(manager) = self.get(key).await? else {
@@ -140,7 +140,7 @@ where
         Ok(())
     }
 
-    /// Ends the session of `key` as [`TokenManager::sign_out`] does.
+    /// Ends the session of `key` as [`TokenManager::sign_out`](crate::TokenManager::sign_out) does.
     ///
     /// # Errors
     ///

@@ -137,7 +137,7 @@ impl TokenManagerBuilder {
     /// Sends no `Idempotency-Key`, for a server that stumbles over the header.
     ///
     /// A server that ignores it needs no such setting: a key is relied on only once the server has said that
-    /// it honours keys ([`TokenSet::idempotent`]). Without that nothing helps against a lost answer: the server
+    /// it honours keys ([`TokenSet::idempotent`](crate::TokenSet::idempotent)). Without that nothing helps against a lost answer: the server
     /// cannot tell the repeat from a theft, and if it detects reuse, the session is over.
     #[must_use]
     pub fn without_idempotency_key(mut self) -> Self {

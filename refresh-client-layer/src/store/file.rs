@@ -66,7 +66,7 @@ use super::{StoreError, StoreLock, StoredTokens, TokenStore, Version};
 /// The processes adopt each other's tokens, and take turns to refresh: one that refreshes holds another
 /// lock, on `<file>.refresh`, until the new tokens are in the file, and looks into the file first. A process
 /// that is stopped meanwhile is passed after 5 seconds if the server is known to honour idempotency keys
-/// ([`TokenSet::idempotent`]); else the others fail after 30 seconds and try again later.
+/// ([`TokenSet::idempotent`](crate::TokenSet::idempotent)); else the others fail after 30 seconds and try again later.
 ///
 /// The work is done by Tokio's blocking threads, no more than three at a time for all clones, or right
 /// away outside a runtime.

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::fetcher::ErasedFetcher;
 use super::origin::Origin;
 use super::place::Place;
-use super::schedule::{ANSWERS_WITHIN, TIMEOUT};
+use super::schedule::{ANSWERS_WITHIN, LONGEST_BACKOFF, TIMEOUT};
 use super::task::{Progress, Shared, Task, keep_fresh, now};
 use super::{KeySetStatus, RemoteKeysBuilder, RemoteKeysError, RemoteKeysErrorKind};
 use crate::keys::KeySet;
@@ -68,8 +68,11 @@ impl RemoteKeys {
         if !handle.run(None) {
             return Err(RemoteKeysErrorKind::NoRuntime.into());
         }
-        wait.until(handle.shared.with(|it| it.schedule.next()))
-            .await;
+        wait.until(
+            handle.shared.with(|it| it.schedule.next()),
+            LONGEST_BACKOFF + LONGEST_WAIT,
+        )
+        .await;
         if handle.is_held()? {
             return Ok(());
         }
@@ -193,7 +196,9 @@ impl KeySource for Handle {
         if let Some(task) = self.shared.task() {
             task.wake();
         }
-        Some(Box::pin(async move { wait.until(fetch).await }))
+        Some(Box::pin(
+            async move { wait.until(fetch, LONGEST_WAIT).await },
+        ))
     }
 
     fn is_current(&self) -> bool {
@@ -245,7 +250,7 @@ impl Wait {
 
     /// Until the fetch of this number has ended. A task that does not answer sits on a runtime that is not driven: another one
     /// takes its place here.
-    async fn until(&mut self, fetch: u64) {
+    async fn until(&mut self, fetch: u64, limit: Duration) {
         if tokio::runtime::Handle::try_current().is_err() {
             // There is neither a timer nor a place for another task.
             return self.until_fetched(fetch).await;
@@ -267,7 +272,7 @@ impl Wait {
             }
         };
         // A fetcher may block the thread of each task in turn.
-        let _ = timeout(LONGEST_WAIT, patience).await;
+        let _ = timeout(limit, patience).await;
     }
 
     /// None: all handles are gone, or the task has ended.

@@ -166,7 +166,7 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 /// A task that has not moved for as long sits on a runtime that is not driven.
 pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+pub(super) const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests;
