@@ -37,7 +37,7 @@ use super::{StoreError, StoreLock, StoredTokens, TokenStore, Version};
 ///     .build()?;
 /// # let tokens = TokenSet::new("access", "refresh");
 /// session.sign_in(tokens)?; // after a log-in; the next start finds them in the file
-/// assert!(session.flush(Duration::from_secs(5)).await);
+/// assert!(session.flush(std::time::Duration::from_secs(5)).await);
 /// # Ok(())
 /// # }
 /// ```

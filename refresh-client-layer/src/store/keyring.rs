@@ -41,7 +41,7 @@ use super::{StoreError, StoreLock, StoredTokens, TokenStore, Version};
 ///     .store(KeyringStore::new("example.app", "alice"))
 ///     .build()?;
 /// # session.sign_in(TokenSet::new("access", "refresh"))?;
-/// # assert!(session.flush(Duration::from_secs(5)).await);
+/// # assert!(session.flush(std::time::Duration::from_secs(5)).await);
 /// # Ok(())
 /// # }
 /// ```
