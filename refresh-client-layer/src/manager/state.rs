@@ -1,16 +1,22 @@
-use std::cmp::Ordering;
+mod flights;
+mod records;
+mod steps;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub(super) use self::records::Standing;
+
+use self::flights::Flight;
+
 use super::backoff;
 use super::budget::Budget;
 use super::endings::{Ending, Endings};
-use super::error::{RefreshUnavailable, SessionEnded, UnavailableKind};
+use super::error::{RefreshUnavailable, SessionEnded};
 use super::news::News;
-use super::want::{Epoch, FlightId, Lease, Opening, Step, Verdict, Want};
-use super::write::Write;
+use super::want::{Epoch, FlightId, Lease};
 use crate::clock::{self, Now};
 use crate::event::{EndReason, Event};
 use crate::schedule::{Lifespan, Phase, Validity};
@@ -81,41 +87,6 @@ impl Live {
     }
 }
 
-/// A refresh that runs, or is to run.
-#[derive(Debug)]
-struct Flight {
-    id: FlightId,
-    /// When a waiter may carry it out itself, as its task has made no progress. None: never, since a plain
-    /// server would take the second request for a stolen token.
-    overdue: Option<Instant>,
-    /// The refresher has been called.
-    has_asked: bool,
-    /// A try failed, and another one is due in a moment.
-    is_repeating: bool,
-}
-
-impl Flight {
-    fn new(id: FlightId, now: Now) -> Self {
-        Self {
-            id,
-            overdue: Some(now.monotonic + QUEUE_PATIENCE),
-            has_asked: false,
-            is_repeating: false,
-        }
-    }
-}
-
-/// How long a refresh may wait for the first poll of its task, and for an answer, before a waiter on another
-/// runtime takes it over.
-const QUEUE_PATIENCE: Duration = Duration::from_secs(1);
-const ASKING_PATIENCE: Duration = Duration::from_secs(5);
-
-/// How often a session that is over looks for a new sign-in in the store.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// A caller without a usable token waits this long for the end of a backoff.
-const WORTH_WAITING: Duration = Duration::from_secs(1);
-
 /// What the store does not know yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unsaved {
@@ -141,20 +112,6 @@ impl Position {
     pub(super) fn generation(self) -> u64 {
         self.generation
     }
-}
-
-/// How a stored record stands to the session here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    Same,
-    /// Another process has refreshed.
-    Newer,
-    /// A backup that was restored.
-    Older,
-    /// Of another sign-in, which is over.
-    Ended,
-    /// Of another sign-in.
-    Foreign,
 }
 
 #[derive(Debug)]
@@ -226,228 +183,10 @@ impl State {
         }
     }
 
-    pub(super) fn open(&self, epoch: Epoch, now: Now) -> Result<Opening, SessionEnded> {
-        self.check_epoch(epoch)?;
-        let want = Want::usable(epoch, self.generation);
-        match &self.session {
-            Session::Empty | Session::Ended(_) if self.looks_again(now) => Ok(Opening::Wait(want)),
-            Session::Empty => Ok(Opening::Use(None)),
-            Session::Ended(reason) => Err(SessionEnded::new(*reason)),
-            Session::Unloaded(_) => Ok(Opening::Wait(want)),
-            Session::Live(live) => Ok(match live.validity.phase(now) {
-                Phase::Fresh => Opening::Use(Some(self.lease(live))),
-                Phase::Advisory => Opening::UseAndRefresh(self.lease(live), want),
-                Phase::Mandatory | Phase::Expired => Opening::Wait(want),
-            }),
-        }
-    }
-
-    pub(super) fn step(&mut self, want: &mut Want, now: Now) -> Step {
-        if let Err(ended) = self.check_epoch(want.epoch) {
-            return Step::Done(Err(ended.into()));
-        }
-        match &self.session {
-            Session::Empty | Session::Ended(_) => return self.look(want, now),
-            Session::Live(live) if live.since > want.newer_than => {
-                let has_waited_for_it = live.flight.is_some() && live.flight == want.joined;
-                let is_good = !want.is_blind() && live.validity.phase(now) < Phase::Mandatory;
-                if has_waited_for_it || is_good {
-                    return Step::Done(Ok(Some(self.lease(live))));
-                }
-                // Newer, and too old as well.
-                want.newer_than = self.generation;
-                want.joined = None;
-            }
-            Session::Live(_) | Session::Unloaded(_) => {}
-        }
-        if let Some(flight) = &self.flight {
-            if flight.is_repeating && want.settles {
-                if let Some(lease) = self.alive(now) {
-                    return Step::Done(Ok(Some(lease)));
-                }
-            }
-            if flight.overdue.is_none_or(|at| now.monotonic < at) {
-                want.joined = Some(flight.id);
-                return Step::Wait(flight.overdue);
-            }
-            return Step::TakeOver(self.take_off(want, now));
-        }
-        match self.clearance(want, now) {
-            Ok(None) => Step::Start(self.take_off(want, now)),
-            Ok(retry_at) => Step::Wait(retry_at),
-            Err(error) => Step::Done(self.settle(want, error, now)),
-        }
-    }
-
-    /// Nobody is signed in here: perhaps somebody has signed in elsewhere.
-    fn look(&mut self, want: &mut Want, now: Now) -> Step {
-        if let Some(flight) = &self.flight {
-            if flight.overdue.is_none_or(|at| now.monotonic < at) {
-                want.joined = Some(flight.id);
-                return Step::Wait(flight.overdue);
-            }
-        } else if want.joined.is_none() && self.looks_again(now) {
-            self.looked_at = Some(now.monotonic);
-            return Step::Start(self.take_off(want, now));
-        }
-        Step::Done(match &self.session {
-            Session::Ended(reason) => Err(SessionEnded::new(*reason).into()),
-            _ => Ok(None),
-        })
-    }
-
-    fn looks_again(&self, now: Now) -> bool {
-        let is_due = |at| now.monotonic >= at + LOOK_AGAIN;
-        let may_look = self.is_shared && !self.is_closed && !self.is_leaving;
-        may_look && self.looked_at.is_none_or(is_due)
-    }
-
-    fn take_off(&mut self, want: &mut Want, now: Now) -> FlightId {
-        self.flights += 1;
-        self.flight = Some(Flight::new(self.flights, now));
-        want.joined = Some(self.flights);
-        self.flights
-    }
-
-    /// The token, if it has not expired by its own statement.
-    fn alive(&self, now: Now) -> Option<Lease> {
-        match &self.session {
-            Session::Live(live) if live.validity.phase(now) < Phase::Expired => {
-                Some(self.lease(live))
-            }
-            _ => None,
-        }
-    }
-
-    /// The server has said of this sign-in that it honours idempotency keys.
-    pub(super) fn tokens_are_idempotent(&self) -> bool {
-        matches!(&self.session, Session::Live(live) if live.tokens.is_idempotent())
-    }
-
-    /// A second request with the present refresh token is a repeat to the server, and no reuse.
-    pub(super) fn is_repeatable(&self) -> bool {
-        self.tokens_are_idempotent() && self.key.is_some()
-    }
-
-    /// May a refresh start now? `Some` if it may in a moment.
-    fn clearance(
-        &mut self,
-        want: &mut Want,
-        now: Now,
-    ) -> Result<Option<Instant>, RefreshUnavailable> {
-        if self.is_closed {
-            return Err(RefreshUnavailable::new(UnavailableKind::Closed));
-        }
-        if let Some(joined) = want.joined.take() {
-            match &self.failure {
-                Some(failure) if failure.flight >= joined => return Err(failure.error.clone()),
-                _ if want.has_taken_over => {
-                    return Err(RefreshUnavailable::new(UnavailableKind::Interrupted));
-                }
-                _ => want.has_taken_over = true,
-            }
-        }
-        let backoff = self.failure.as_ref().filter(|failure| {
-            now.monotonic < failure.retry_at && !(failure.is_ahead && self.is_due(now))
-        });
-        if let Some(failure) = backoff {
-            let left = failure.retry_at - now.monotonic;
-            if left <= WORTH_WAITING && !(want.settles && self.alive(now).is_some()) {
-                return Ok(Some(failure.retry_at));
-            }
-            return Err(failure.error.backing_off(left));
-        }
-        let is_premature =
-            matches!(&self.session, Session::Live(live) if live.validity.is_premature(now));
-        if is_premature && !self.budget.take(now.monotonic) {
-            return Err(RefreshUnavailable::new(UnavailableKind::TooManyRefreshes));
-        }
-        Ok(None)
-    }
-
-    /// The token is past its mandatory window, so that requests wait for a new one.
-    fn is_due(&self, now: Now) -> bool {
-        match &self.session {
-            Session::Live(live) => live.validity.phase(now) >= Phase::Mandatory,
-            _ => true,
-        }
-    }
-
-    /// The present token instead of a newer one, if that will do.
-    pub(super) fn settle(&self, want: &Want, error: RefreshUnavailable, now: Now) -> Verdict {
-        self.check_epoch(want.epoch)?;
-        match &self.session {
-            // Where new tokens die at once, the server knows best whether one is good.
-            Session::Live(live)
-                if want.settles
-                    && (live.validity.phase(now) < Phase::Expired
-                        || error.kind() == UnavailableKind::TooManyRefreshes) =>
-            {
-                Ok(Some(self.lease(live)))
-            }
-            _ => Err(error.into()),
-        }
-    }
-
     fn lease(&self, live: &Live) -> Lease {
         Lease {
             token: live.tokens.access_token().clone(),
             generation: self.generation,
-        }
-    }
-
-    pub(super) fn is_current(&self, flight: FlightId) -> bool {
-        self.flight
-            .as_ref()
-            .is_some_and(|running| running.id == flight)
-    }
-
-    /// The refresh that runs.
-    pub(super) fn current(&self) -> Option<FlightId> {
-        self.flight.as_ref().map(|running| running.id)
-    }
-
-    /// Notes that the task of `flight` runs, and has this long for its next step; false if it is not to run
-    /// any more.
-    pub(super) fn progress(&mut self, flight: FlightId, now: Now, patience: Duration) -> bool {
-        self.note(flight, |running| {
-            running.overdue = now.monotonic.checked_add(patience);
-        })
-    }
-
-    /// Notes that the refresher is about to be called; false if it must not be called any more.
-    pub(super) fn ask(&mut self, flight: FlightId, now: Now) -> bool {
-        let is_repeatable = self.is_repeatable();
-        self.note(flight, |running| {
-            if !running.has_asked {
-                running.overdue = is_repeatable.then(|| now.monotonic + ASKING_PATIENCE);
-                running.has_asked = true;
-            }
-        })
-    }
-
-    /// Notes that a try failed and another follows: requests whose token is still alive need not wait.
-    pub(super) fn repeat(&mut self, flight: FlightId) -> bool {
-        self.note(flight, |running| running.is_repeating = true)
-    }
-
-    fn note(&mut self, flight: FlightId, note: impl FnOnce(&mut Flight)) -> bool {
-        let running = self.flight.as_mut().filter(|running| running.id == flight);
-        running.map(note).is_some()
-    }
-
-    /// What `flight` is to replace, if it still is.
-    pub(super) fn parent(&self, flight: FlightId) -> Option<TokenSet> {
-        match &self.session {
-            Session::Live(live) if self.is_current(flight) => Some(live.tokens.clone()),
-            _ => None,
-        }
-    }
-
-    /// Takes back a flight that nobody carries out.
-    pub(super) fn abandon(&mut self, flight: FlightId) {
-        if self.is_current(flight) {
-            self.flight = None;
         }
     }
 
@@ -470,7 +209,8 @@ impl State {
 
     /// Tokens that the store knows, and the key of their refresh if it has begun.
     pub(super) fn adopt(&mut self, stored: &StoredTokens, now: Now) {
-        self.give_way_to(stored.sign_in());
+        let is_other = self.retire_other_than(stored.sign_in());
+        self.epoch += u64::from(is_other);
         self.become_live(stored.tokens().clone(), stored.sign_in(), now, None);
         self.key = stored.idempotency_key().cloned();
     }
@@ -486,21 +226,19 @@ impl State {
     pub(super) fn sign_in(&mut self, tokens: TokenSet, now: Now) {
         let tokens = tokens.with_generation(now.millis().max(self.generation + 1));
         let sign_in = SignInId::of(&tokens);
-        if !self.give_way_to(sign_in) {
-            self.epoch += 1;
-        }
+        self.retire_other_than(sign_in);
+        self.epoch += 1;
         self.endings.forget(sign_in);
         self.become_live(tokens, sign_in, now, None);
         self.budget = Budget::default();
         self.unsaved = Unsaved::SignIn;
     }
 
-    /// Another sign-in takes the place of the live one, which is over; false if there is none.
-    fn give_way_to(&mut self, sign_in: SignInId) -> bool {
+    /// The live sign-in is over if it is another one than this; false if there is none.
+    fn retire_other_than(&mut self, sign_in: SignInId) -> bool {
         match &self.session {
             Session::Live(live) if live.sign_in != sign_in => {
                 self.endings.add(Ending::of(live.sign_in));
-                self.epoch += 1;
                 true
             }
             _ => false,
@@ -549,72 +287,6 @@ impl State {
         Position {
             epoch: self.epoch,
             generation: self.generation,
-        }
-    }
-
-    pub(super) fn standing(&self, stored: &StoredTokens) -> Standing {
-        match &self.session {
-            Session::Live(live) if live.sign_in == stored.sign_in() => {
-                match stored.tokens().generation().cmp(&self.generation) {
-                    Ordering::Less => Standing::Older,
-                    Ordering::Equal => Standing::Same,
-                    Ordering::Greater => Standing::Newer,
-                }
-            }
-            _ if self.endings.cover(stored) => Standing::Ended,
-            _ if matches!(self.unsaved, Unsaved::End(it) if it.covers(stored)) => Standing::Ended,
-            _ => Standing::Foreign,
-        }
-    }
-
-    /// The session gives way to this record, unless somebody has just signed in here.
-    pub(super) fn gives_way(&self, stored: &StoredTokens) -> bool {
-        let standing = self.standing(stored);
-        matches!(standing, Standing::Newer | Standing::Foreign) && self.unsaved != Unsaved::SignIn
-    }
-
-    /// What the store does not know yet.
-    pub(super) fn next_write(&self) -> Option<Write> {
-        match (self.unsaved, &self.session) {
-            (Unsaved::End(ending), _) => Some(Write::Clear(ending, self.endings.clone())),
-            (Unsaved::Nothing, Session::Live(live)) if self.has_unsaved_key => {
-                Some(self.announcing(live, self.key.clone()))
-            }
-            (_, Session::Live(live)) => self.saving(live.record(self.key.clone())),
-            (_, _) => None,
-        }
-    }
-
-    /// The write that announces a refresh of the live session.
-    pub(super) fn begin_write(&self, key: Option<IdempotencyKey>) -> Option<Write> {
-        match &self.session {
-            Session::Live(live) => Some(self.announcing(live, key)),
-            _ => None,
-        }
-    }
-
-    /// The write that stores the children of the live session.
-    pub(super) fn child_write(&self, tokens: &TokenSet, was_stored: bool) -> Option<Write> {
-        let Session::Live(live) = &self.session else {
-            return None;
-        };
-        let record = StoredTokens::of(live.sign_in, tokens.clone(), None);
-        match was_stored || self.unsaved == Unsaved::Nothing {
-            true => Some(Write::Refresh(record, self.endings.clone())),
-            false => self.saving(record),
-        }
-    }
-
-    fn announcing(&self, live: &Live, key: Option<IdempotencyKey>) -> Write {
-        Write::Key(live.record(key), self.endings.clone())
-    }
-
-    fn saving(&self, record: StoredTokens) -> Option<Write> {
-        match self.unsaved {
-            Unsaved::SignIn => Some(Write::SignIn(record)),
-            Unsaved::Begin => Some(Write::Begin(record)),
-            Unsaved::Refresh => Some(Write::Refresh(record, self.endings.clone())),
-            Unsaved::Nothing | Unsaved::End(_) => None,
         }
     }
 

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::*;
+use crate::manager::want::{Opening, Step, Want};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

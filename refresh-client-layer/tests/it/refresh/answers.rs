@@ -20,7 +20,7 @@ use crate::support::token_server::{
     oauth_verdict, session, verdict,
 };
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn tokens_are_read_tolerantly() {
     let camel = r#"{"accessToken":"a","refreshToken":"r","expiresIn":60,"scope":"x","new":{}}"#;
     assert_eq!(verdict(|| json(200, camel)).await, Verdict::Renewed);
@@ -48,7 +48,7 @@ async fn tokens_are_read_tolerantly() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_empty_refresh_token_is_none_and_the_old_one_is_kept() {
     let server = Server::default();
     let http = server.answering(|| json(200, r#"{"access_token":"a","refresh_token":""}"#));
@@ -86,7 +86,7 @@ async fn an_exp_is_counted_from_the_date_of_the_answer() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_ends_the_session() {
     let invalid = r#"{"error":"invalid_grant"}"#;
     for status in [400, 401, 403] {
@@ -117,7 +117,7 @@ async fn what_ends_the_session() {
 }
 
 /// Frameworks use the names of OAuth in their own ways.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_error_member_that_is_no_oauth_code_leaves_a_401_plain() {
     for body in [
         r#"{"statusCode":401,"message":"Unauthorized","error":"Unauthorized"}"#,
@@ -138,7 +138,7 @@ async fn an_error_member_that_is_no_oauth_code_leaves_a_401_plain() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_oauth_code_counts_whatever_its_description_is() {
     let odd = r#"{"error":"invalid_grant","error_description":{"en":"expired"}}"#;
     assert_eq!(oauth_verdict(|| json(400, odd)).await, Verdict::Over);
@@ -146,7 +146,7 @@ async fn an_oauth_code_counts_whatever_its_description_is() {
     assert_eq!(verdict(|| json(401, odd)).await, CONFIGURATION);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_a_matter_of_configuration() {
     for code in [
         "invalid_client",
@@ -174,7 +174,7 @@ async fn what_is_a_matter_of_configuration() {
 }
 
 /// Law C11.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_may_be_gone_at_the_next_try() {
     let html = Some("text/html");
     let invalid = r#"{"error":"invalid_grant"}"#;
@@ -237,7 +237,7 @@ async fn a_409_that_does_not_speak_of_the_grant_never_ends_the_session() {
 }
 
 /// Law C11: the connection.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_request_that_cannot_be_sent_or_an_answer_that_breaks_off_is_transient() {
     let http = tower::service_fn(|_: Request<Full<Bytes>>| async {
         Err::<Response<Answer>, _>(std::io::Error::other("connection reset"))
@@ -260,7 +260,7 @@ async fn a_request_that_cannot_be_sent_or_an_answer_that_breaks_off_is_transient
 }
 
 /// Law S3.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_answer_over_64_kib_is_refused() {
     let padded = |length: usize| format!("{TOKENS}{}", " ".repeat(length - TOKENS.len()));
     let (fits, too_long) = (padded(64 * 1024), padded(64 * 1024 + 1));
@@ -286,7 +286,7 @@ async fn a_server_that_trickles_is_given_up_in_time() {
 }
 
 /// Law S5.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_token_that_no_header_can_carry_is_a_clean_error() {
     for token in ["a\\r\\nx: y", "a\\u0000", "\\u00e9", ""] {
         let body = format!(r#"{{"access_token":"{token}","refresh_token":"r"}}"#);
@@ -327,7 +327,7 @@ async fn retry_after_is_read_as_seconds_and_as_a_date() {
 }
 
 /// The request was fine.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_answer_with_tokens_of_another_type_is_not_called_a_refusal() {
     let body = r#"{"access_token":"a","refresh_token":"r","token_type":"DPoP"}"#;
     let http = Server::default().answering(|| json(200, body));
@@ -340,7 +340,7 @@ async fn an_answer_with_tokens_of_another_type_is_not_called_a_refusal() {
     assert_eq!(error.to_string(), "the token type is not bearer");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_cause_of_a_failure_is_in_the_chain_of_errors() {
     let http = tower::service_fn(|_: Request<Full<Bytes>>| async {
         Err::<Response<Answer>, _>(std::io::Error::other("connection reset"))

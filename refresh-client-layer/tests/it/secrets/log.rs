@@ -144,7 +144,7 @@ fn server(
 }
 
 /// Law S4: logs, errors and the running parts, whatever the token server answers.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nothing_secret_is_logged_or_in_an_error() {
     let good =
         format!(r#"{{"access_token":"{ACCESS}","refresh_token":"{REFRESH}","scope":"{BODY}"}}"#);
