@@ -21,15 +21,21 @@ async fn token(session: &TokenManager) -> String {
     session.access_token().await.unwrap().secret().to_owned()
 }
 
-#[tokio::test(start_paused = true)]
-async fn flush_waits_for_the_refresh_under_way_and_for_its_write() {
-    let (world, store) = (World::new(), MemoryStore::new());
-    let session = builder(&world, &store).build().unwrap();
+/// A session whose refresh ahead of time waits for the server.
+async fn refreshing(world: &World, store: &MemoryStore) -> TokenManager {
+    let session = builder(world, store).build().unwrap();
     assert_eq!(token(&session).await, "access-1");
     tokio::time::advance(85 * SECOND).await;
     world.hold();
     assert_eq!(token(&session).await, "access-1");
     world.called(1).await;
+    session
+}
+
+#[tokio::test(start_paused = true)]
+async fn flush_waits_for_the_refresh_under_way_and_for_its_write() {
+    let (world, store) = (World::new(), MemoryStore::new());
+    let session = refreshing(&world, &store).await;
     let flush = tokio::spawn({
         let session = session.clone();
         async move { session.flush(10 * SECOND).await }
@@ -45,12 +51,7 @@ async fn flush_waits_for_the_refresh_under_way_and_for_its_write() {
 #[tokio::test(start_paused = true)]
 async fn flush_ends_at_its_limit() {
     let (world, store) = (World::new(), MemoryStore::new());
-    let session = builder(&world, &store).build().unwrap();
-    assert_eq!(token(&session).await, "access-1");
-    tokio::time::advance(85 * SECOND).await;
-    world.hold();
-    assert_eq!(token(&session).await, "access-1");
-    world.called(1).await;
+    let session = refreshing(&world, &store).await;
     assert!(!session.flush(SECOND).await);
     world.release();
     assert!(session.flush(SECOND).await);
