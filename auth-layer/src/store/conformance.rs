@@ -40,9 +40,11 @@ pub use single::{
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+
 use super::SessionStore;
 
-/// All laws, one after the other, with 32 generated histories.
+/// All laws, one after the other, with 32 generated histories at once.
 pub async fn all<S: SessionStore>(store: S) {
     let store = Arc::new(store);
     expired_sessions_go_in_bounded_batches(&*store).await;
@@ -52,9 +54,8 @@ pub async fn all<S: SessionStore>(store: S) {
     a_list_names_the_newest_and_is_bounded(&store).await;
     a_sign_in_that_began_before_a_revocation_is_refused(&*store).await;
     sign_ins_do_not_outrun_a_revocation(&store).await;
-    for seed in 0..32 {
-        histories_follow_the_decision(&*store, seed).await;
-    }
+    let histories = (0..32).map(|seed| histories_follow_the_decision(&*store, seed));
+    join_all(histories).await;
     repeats_of_one_refresh_get_one_child(&store).await;
     competing_keys_leave_one_child_and_a_revoked_session(&store).await;
     revocation_wins_over_rotations(&store).await;
