@@ -46,7 +46,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         .session(http.clone(), &options.api)
         .await?;
     let mut events = session.events();
-    let api = RefreshLayer::new(session).layer(http);
+    let api = RefreshLayer::new(session.clone()).layer(http);
 
     let method = if options.body == 0 { "GET" } else { "POST" };
     let request = Request::builder()
@@ -55,6 +55,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         .body(Full::from(vec![b'x'; options.body]))?;
     let send = move || send(api.clone(), request.clone());
     let counts = options.load.send(send).await?;
+    options.signed_in.close(&session).await?;
     println!("{}", counts.to_json("status_401", &mut events));
     Ok(())
 }

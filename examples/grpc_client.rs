@@ -42,11 +42,12 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let session = options.signed_in.session(http, &options.api).await?;
     let mut events = session.events();
     let channel = Endpoint::new(options.api.clone())?.connect_lazy();
-    let channel = RefreshLayer::new(session).layer(channel);
+    let channel = RefreshLayer::new(session.clone()).layer(channel);
     // With an origin, so that the token goes there and nowhere else.
     let health = HealthClient::with_origin(channel, options.api.parse()?);
 
     let counts = options.load.send(move || check(health.clone())).await?;
+    options.signed_in.close(&session).await?;
     println!("{}", counts.to_json("status_16", &mut events));
     Ok(())
 }

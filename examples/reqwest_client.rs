@@ -33,12 +33,12 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let refresh = ReqwestService::new(reqwest::Client::builder())?;
     let session = options.signed_in.session(refresh, &options.api).await?;
     // No token follows a redirect to somebody else.
-    let api = AuthClient::from_builder(reqwest::Client::builder(), session)?;
+    let api = AuthClient::from_builder(reqwest::Client::builder(), session.clone())?;
 
     for _ in 0..options.n {
         let response = api.get(&options.api).send().await?;
         println!("{} {}", response.status(), response.text().await?);
         tokio::time::sleep(options.every.into()).await;
     }
-    Ok(())
+    options.signed_in.close(&session).await
 }

@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use refresh_client_layer::{FileStore, HttpRefresher, Refresher, TokenManager, TokenStore as _};
@@ -59,6 +60,21 @@ impl SignedIn {
             false => session,
         };
         Ok(session.build()?)
+    }
+
+    /// Ends the program in order: waits for a refresh under way and until its tokens are in the file.
+    ///
+    /// # Errors
+    /// A sentence when that takes longer than 30 seconds, or when the file cannot be written.
+    pub async fn close(&self, session: &TokenManager) -> Result<(), Box<dyn Error>> {
+        if session.close(Duration::from_secs(30)).await {
+            return Ok(());
+        }
+        let path = self.tokens.display();
+        Err(
+            format!("{path} may not hold the newest tokens: sign in again if they are refused")
+                .into(),
+        )
     }
 
     async fn store(&self) -> Result<FileStore, Box<dyn Error>> {

@@ -32,5 +32,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     println!("{} after {attempts} attempts", response.status());
     let body = response.into_body().collect().await?.to_bytes();
     println!("{}", String::from_utf8_lossy(&body));
+
+    // Before the program ends: a refresh that is cut off may cost the session.
+    session.close(std::time::Duration::from_secs(30)).await;
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! Client processes on one token file: killed at any moment, and two at a time. `TEST_FULL=1` takes a
 //! minute for each.
 
+use std::net::SocketAddr;
 use std::process::{Child, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use refresh_client_layer::StoredTokens;
 use serde_json::Value;
@@ -31,7 +32,7 @@ async fn however_often_clients_are_killed_the_file_parses_and_the_session_lives(
     }
     let survivor = client.start(&["-n", "50", "-c", "5"]);
     assert_eq!(Counts::of(survivor).await.all(), [50, 0, 0]);
-    let rotations = generation(&client.stored());
+    let rotations = client.generation();
     println!("{kills} kills, {under_way} amid a refresh; {rotations} rotations");
     assert!(rotations >= kills / 10, "{rotations} rotations are too few");
 }
@@ -67,7 +68,7 @@ async fn at_once(options: &[&str]) {
     for counts in client.run_two(&[&load, options].concat()).await {
         assert_eq!(counts.all(), [turns, 0, 0], "{options:?}: {}", counts.0);
     }
-    let rotations = generation(&client.stored());
+    let rotations = client.generation();
     assert_eq!(rotations, turns, "{options:?}");
     println!("{rotations} refreshes for {turns} expiries that two clients found {options:?}");
 }
@@ -85,7 +86,7 @@ async fn two_clients(options: &[&str]) -> [u64; 2] {
         told += counts.get("refreshes");
     }
     let lifetimes = begin.elapsed().as_secs_f64() / 2.0;
-    let rotations = generation(&client.stored());
+    let rotations = client.generation();
     // Ahead of expiry by up to a quarter of a lifetime, so a little more often than it expires.
     let most = lifetimes / 0.75 + 1.0;
     let needed = lifetimes.floor() - 1.0..=most;
@@ -98,13 +99,13 @@ async fn two_clients(options: &[&str]) -> [u64; 2] {
 }
 
 /// How to start `client` for alice, whose tokens live for 2 seconds.
-struct Client {
+pub(crate) struct Client {
     setting: Setting,
     tokens: String,
 }
 
 impl Client {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let setting = Setting::new();
         let tokens = setting.path("tokens.json");
         let first = setting.sign_in("alice", "wonderland").await;
@@ -113,14 +114,14 @@ impl Client {
     }
 
     fn start(&self, load: &[&str]) -> Child {
-        let server = &self.setting.server;
+        self.start_at(&self.setting.server.url("/refresh"), load)
+    }
+
+    /// A client that refreshes at `refresh`.
+    pub(crate) fn start_at(&self, refresh: &str, load: &[&str]) -> Child {
+        let api = self.setting.server.url("/api/me");
         command("client")
-            .args([
-                "--api",
-                &server.url("/api/me"),
-                "--refresh",
-                &server.url("/refresh"),
-            ])
+            .args(["--api", &api, "--refresh", refresh])
             .args(["--tokens", &self.tokens])
             .args(load)
             .stdout(Stdio::piped())
@@ -129,15 +130,38 @@ impl Client {
             .unwrap()
     }
 
+    pub(crate) fn server(&self) -> SocketAddr {
+        self.setting.server.address()
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        generation(&self.stored())
+    }
+
     async fn run_two(&self, load: &[&str]) -> [Counts; 2] {
         let [one, other] = [(); 2].map(|()| self.start(load));
         [Counts::of(one).await, Counts::of(other).await]
     }
 
     /// Lets the next process begin with a refresh.
-    fn let_expire(&self) {
+    pub(crate) fn let_expire(&self) {
+        self.change(|stored| stored["expires_at"] = 0.into());
+    }
+
+    /// Lets the next process use the token, and refresh it ahead of time.
+    #[expect(clippy::disallowed_methods, reason = "the process reads the clock too")]
+    pub(crate) fn let_age(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        self.change(|stored| {
+            stored["generation"] = 1.into();
+            stored["lifetime"] = 100.into();
+            stored["expires_at"] = (now.as_secs() + 14).into();
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Value)) {
         let mut stored = self.stored();
-        stored["expires_at"] = 0.into();
+        change(&mut stored);
         std::fs::write(&self.tokens, stored.to_string()).unwrap();
     }
 
@@ -150,10 +174,10 @@ impl Client {
 }
 
 /// What a client says at its end.
-struct Counts(Value);
+pub(crate) struct Counts(pub(crate) Value);
 
 impl Counts {
-    async fn of(process: Child) -> Self {
+    pub(crate) async fn of(process: Child) -> Self {
         let output = tokio::task::spawn_blocking(|| process.wait_with_output());
         let Output {
             status,
@@ -164,11 +188,11 @@ impl Counts {
         Self(serde_json::from_slice(&stdout).unwrap())
     }
 
-    fn get(&self, name: &str) -> u64 {
+    pub(crate) fn get(&self, name: &str) -> u64 {
         self.0[name].as_u64().unwrap()
     }
 
-    fn all(&self) -> [u64; 3] {
+    pub(crate) fn all(&self) -> [u64; 3] {
         ["ok", "status_401", "errors"].map(|name| self.get(name))
     }
 }

@@ -7,6 +7,7 @@ mod browser;
 mod clients;
 mod engine;
 mod faults;
+mod faulty_network;
 mod foreign_clients;
 mod gateway;
 mod honest;

@@ -208,6 +208,7 @@ impl Json {
             within("message"),
             within("type"),
             self.text("error_code"),
+            self.text("errorCode"),
             self.text("code"),
         ];
         let is_code = |text: &&str| {
@@ -223,7 +224,13 @@ impl Json {
     fn description(&self) -> Option<String> {
         let nested = self.0.get("error").and_then(Value::as_object);
         let nested = nested.and_then(|error| error.get("message")?.as_str());
-        let places = ["error_description", "message", "msg", "detail"];
+        let places = [
+            "error_description",
+            "message",
+            "msg",
+            "detail",
+            "errorSummary",
+        ];
         let own = places.iter().find_map(|name| self.text(name));
         own.or(nested).map(str::to_owned)
     }

@@ -38,6 +38,14 @@ pub(super) fn meaning(code: &str) -> Option<(RefreshErrorKind, &'static str)> {
         | "consent_required"
         | "account_selection_required" => (SignInRequired, "the server wants the user to sign in"),
         "invalid_client" => (Configuration, "the server answered invalid_client"),
+        // GitHub, Slack and Google.
+        "bad_client_secret"
+        | "deleted_client"
+        | "incorrect_client_credentials"
+        | "invalid_client_id" => (
+            Configuration,
+            "the server refused the client by a code of its own",
+        ),
         "unauthorized_client" => (Configuration, "the server answered unauthorized_client"),
         "invalid_request" => (Configuration, "the server answered invalid_request"),
         "unsupported_grant_type" => (Configuration, "the server answered unsupported_grant_type"),

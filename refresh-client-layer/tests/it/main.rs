@@ -22,6 +22,7 @@ mod refresh {
     mod answers;
     mod other_servers;
     mod requests;
+    mod well_known;
 }
 mod reqwest {
     mod bare;
@@ -41,6 +42,7 @@ mod session {
     mod life;
     mod metrics;
     mod orderly_end;
+    mod parked;
     mod plain_server;
     mod runtimes;
     mod sign_ins;
